@@ -1,0 +1,37 @@
+# Every target uses the `python` that is active; another one: make check PYTHON=python3.12
+PYTHON ?= python
+
+.PHONY: help check format test sweep bench bench-short tables
+
+help:
+	@echo "check  test  sweep  bench  bench-short  tables  format"
+
+# Lint, format, types and the walls between the floors: everything that can be said without running the code.
+check:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-logo'])"
+
+format:
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+# What `pytest` alone runs: all tests but the long sweeps.
+test:
+	$(PYTHON) -m pytest
+
+sweep:
+	$(PYTHON) -m pytest -m slow
+
+# The whole race, about half an hour on two cores; writes benchmarks/results/<date>.json.
+bench:
+	$(PYTHON) -m benchmarks.run
+
+# Small shapes and few repeats: shows that the harness runs, not how fast anything is.
+bench-short:
+	$(PYTHON) -m benchmarks.run --short
+
+# The README's tables, from the newest file in benchmarks/results.
+tables:
+	$(PYTHON) -m benchmarks.tables

@@ -1,0 +1,88 @@
+"""Rows kernel of arrays.softmax_cross_entropy: class ids, many classes, each row contiguous.
+
+The loss of a row x with target t is log1p(rest / e_t), rest = sum over j != t of e**x_j: t is left out of the sum, so
+nothing cancels at any confidence, and t's gradient is -rest / (rest + e_t). No maximum is subtracted (in float32 that
+costs up to 64 ulp at margins of 80): sums are kept relative to 2**M, M the exponent of an early maximum of the *rest*.
+
+One pass, guarded: a block whose largest exponent exceeds M by 40 moves M there and is summed again. The gradient's
+second pass finds the row in cache. Rows outside the fast range (infinities, NaN, huge numbers) go to careful.py.
+
+Traffic in bytes: rows * classes * size read, and as much written with a gradient.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from crossent._kernels.cpu._jit import kernel
+from crossent._kernels.cpu._llvm import fence, load, load_integer, store
+from crossent._kernels.cpu.blocks import gradient_of_row, rest_of_row
+from crossent._kernels.cpu.careful import careful_row
+from crossent._kernels.cpu.exp import lowest_exponent, narrow
+from crossent._kernels.cpu.odds import LARGEST_TARGET, loss_of_odds, normalizer, odds_against, share_of_rest
+
+
+@kernel
+def rows(
+    x: Any,  # address of the logits; class c of row r at (r // inner) * outer_stride + (r % inner) * inner_stride + c
+    inner: Any,
+    outer_stride: Any,
+    inner_stride: Any,
+    size: Any,  # bytes of one logit
+    classes: Any,
+    targets: Any,  # (rows,) int64; -1 skips the row: loss 0, gradient 0
+    weights: Any,  # (rows,) float64, multiply loss and gradient; address 0 for ones
+    scales: Any,  # (rows,) float64, multiply the gradient alone; address 0 for ones
+    scale: Any,  # multiplies every gradient
+    unit: Any,  # one nat in the unit of the loss
+    losses: Any,  # (rows,) in loss_tag
+    gradient: Any,  # address, or 0 for none; strides as for x, class stride 1
+    gradient_outer_stride: Any,
+    gradient_inner_stride: Any,
+    gradient_size: Any,  # bytes of one entry
+    stream: Any,  # whether gradients go past the caches
+    scratch: Any,  # blocks.SCRATCH_BYTES, on a 64-byte boundary
+    first: Any,
+    last: Any,
+    tag: Any,
+    like: Any,
+    loss_tag: Any,
+    out_tag: Any,
+) -> Any:
+    """Losses, and where asked for gradients, of rows first to last."""
+    for r in range(first, last):
+        base = (r // inner) * outer_stride + (r % inner) * inner_stride
+        out = np.int64(0)
+        if gradient != 0:
+            out_base = (r // inner) * gradient_outer_stride + (r % inner) * gradient_inner_stride
+            out = gradient + out_base * gradient_size
+        target = load_integer(targets, r)
+        weight = load(weights, r, 1.0, 1.0) if weights != 0 else 1.0
+        row_scale = scale * weight * unit
+        if scales != 0:
+            row_scale *= load(scales, r, 1.0, 1.0)
+        if target < 0 or weight == 0.0:
+            store(losses, r, 0.0, loss_tag)
+            if out != 0:
+                for c in range(classes):
+                    store(out, c, 0.0, out_tag)
+            continue
+        fast, rest, reference, smallest = rest_of_row(x + base * size, size, classes, target, scratch, tag, like)
+        target_logit = load(x, base + target, tag, 1.0)
+        if fast and abs(target_logit) < LARGEST_TARGET:
+            q, k, exponent, mantissa = odds_against(rest, reference, target_logit)
+            loss = loss_of_odds(q, k)
+            if out != 0:
+                m, e = normalizer(rest, reference, exponent, mantissa, row_scale)
+                # every entry lies in [0.35, 1.42) * 2**(n - e); an exponent at the clamp may stand for a smaller one
+                floor = lowest_exponent(like) + max(reference, e + np.int64(1))
+                plain = smallest > floor and abs(row_scale) < 1e30
+                gradient_of_row(
+                    x + base * size, size, classes, out, gradient_size, m, e, plain, stream, scratch, tag, like, out_tag
+                )
+                store(out, target, narrow(-row_scale * share_of_rest(q, k), out_tag), out_tag)
+        else:
+            loss = careful_row(x, base, np.int64(1), classes, target, row_scale, out, np.int64(1), tag, out_tag)
+        store(losses, r, loss * weight * unit, loss_tag)
+    if stream:
+        fence()

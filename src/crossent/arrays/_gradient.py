@@ -1,0 +1,55 @@
+"""Where a gradient goes: a fresh array, or the caller's `out`."""
+
+from typing import Any
+
+import numpy as np
+
+from crossent.arrays._input import Numbers, address_of, as_array, as_numbers
+from crossent.errors import ArrayKindError, DtypeError, RangeError, ShapeError
+
+# Gradients at least this large go past the caches: nobody finds them there again, and the lines need not be read first.
+# Below it a consumer gains more from a warm cache. 16 MB is half of a common last-level cache.
+_STREAM_BYTES = 16 * 2**20
+
+
+def gradient_array(out: Any, numbers: Numbers, others: list[np.ndarray], name: str) -> tuple[np.ndarray, Numbers]:
+    """Return (what the caller gets, the same as numbers for a kernel)."""
+    if out is None:
+        fresh = np.empty(numbers.array.shape, numbers.result)
+        return fresh, as_numbers(fresh, "out")
+    array = as_array(out, "out")
+    shape = numbers.array.shape
+    if not isinstance(array, np.ndarray) or not (isinstance(out, np.ndarray) or hasattr(out, "data_ptr")):
+        message = f"`out` must be a NumPy array to write into; got {type(out).__name__}."
+        raise ArrayKindError(message)
+    if array.shape != shape:
+        message = f"`out` must have the shape {shape} of `{name}`; got {array.shape}."
+        raise ShapeError(message)
+    stored = as_numbers(array, "out")
+    if stored.dtype_name not in (numbers.dtype_name, numbers.result.name):
+        allowed = sorted({numbers.dtype_name, numbers.result.name})
+        message = f"`out` must have dtype {' or '.join(allowed)} for {numbers.dtype_name} `{name}`; got {stored.dtype_name}."
+        raise DtypeError(message)
+    if not array.flags.writeable:
+        message = "`out` must be writeable; got a read-only array."
+        raise RangeError(message)
+    if stored.array.base is None and stored.array is not array and not np.shares_memory(stored.array, array):
+        message = "`out` must have native byte order and strides in whole elements."
+        raise DtypeError(message)
+    own = numbers.array
+    in_place = (
+        address_of(own) == address_of(stored.array)
+        and own.strides == stored.array.strides
+        and own.dtype == stored.array.dtype
+    )
+    if (not in_place and np.may_share_memory(own, stored.array)) or any(
+        np.may_share_memory(other, stored.array) for other in others
+    ):
+        message = f"`out` must not overlap the other arrays, unless it is `{name}` itself."
+        raise RangeError(message)
+    return out, stored
+
+
+def streams(array: np.ndarray) -> bool:
+    """Say whether a gradient goes past the caches."""
+    return array.nbytes >= _STREAM_BYTES

@@ -1,0 +1,171 @@
+"""Which rows take part and with what weight; and what becomes of their losses: sums, means, warnings."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crossent import conventions
+from crossent._checks import check_choice, check_denominator, check_shape, check_smoothing, unit_of_base
+from crossent.arrays._input import as_array
+from crossent.arrays._words import where_is
+from crossent.arrays.exact_sum import ExactSum
+from crossent.errors import DtypeError, EmptyError, ImpossibleEventWarning, RangeError, ShapeError
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options that every loss of the door has, checked."""
+
+    smoothing: float
+    reduction: str
+    denominator: str
+    own_denominator: float | None
+    unit: float
+    empty: str
+
+
+def read_options(
+    *, label_smoothing: Any, reduction: Any, denominator: Any, base: Any, empty: Any
+) -> Options:
+    """Check the options that are words or numbers."""
+    check_choice("reduction", reduction, conventions.REDUCTIONS)
+    check_choice("empty", empty, conventions.EMPTIES)
+    own = check_denominator(denominator, conventions.DENOMINATORS)
+    return Options(
+        smoothing=check_smoothing(label_smoothing),
+        reduction=reduction,
+        denominator=denominator if own is None else "own",
+        own_denominator=own,
+        unit=unit_of_base(base),
+        empty=empty,
+    )
+
+
+def read_where(
+    where: Any, shape: tuple[int, ...], axis: int, name: str
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return (rows that take part, flat, or None for all; class mask of the predictions' shape, or None)."""
+    if where is None:
+        return None, None
+    mask = as_array(where, "where")
+    if mask.dtype != np.bool_:
+        message = f"`where` must be boolean; got {mask.dtype.name}."
+        raise DtypeError(message)
+    rows_shape = shape[:axis] + shape[axis + 1 :]
+    if mask.shape == rows_shape:
+        return (None if mask.all() else mask.reshape(-1)), None
+    if mask.ndim == len(shape):
+        try:
+            full = np.broadcast_to(mask, shape)
+        except ValueError:
+            full = None
+        if full is not None:
+            rows = np.broadcast_to(mask.any(axis=axis), rows_shape)
+            return (None if rows.all() else rows.reshape(-1)), full
+    message = (
+        f"`where` must have shape {rows_shape} to choose rows or {shape} to choose classes, to match `{name}`; "
+        f"got {mask.shape}."
+    )
+    raise ShapeError(message)
+
+
+def read_weights(value: Any, name: str, wanted: tuple[int, ...], reason: str) -> np.ndarray | None:
+    """Return weights as flat float64, or None for none given."""
+    if value is None:
+        return None
+    array = as_array(value, name)
+    if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+        message = f"`{name}` must hold real numbers; got {array.dtype.name}."
+        raise DtypeError(message)
+    check_shape(name, array.shape, wanted, reason)
+    weights = np.ascontiguousarray(array, dtype=np.float64)
+    bad = ~((weights >= 0.0) & (weights < np.inf))
+    if bad.any():
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = f"class {place[0]} " if name == "class_weight" else where_is(place) or "it "
+        message = f"`{name}` must be finite and at least 0; {where}has {weights[place]}."
+        raise RangeError(message)
+    return weights.reshape(-1)
+
+
+def total_weight(
+    options: Options,
+    rows: int,
+    counted: np.ndarray | None,
+    sample_weight: np.ndarray | None,
+    class_weight_of_rows: np.ndarray | None,
+) -> "float | int | ExactSum":
+    """Return what a mean divides by."""
+    if options.own_denominator is not None:
+        return options.own_denominator
+    if options.denominator == "count" or (sample_weight is None and class_weight_of_rows is None):
+        return rows if counted is None else int(np.count_nonzero(counted))
+    weights = sample_weight if sample_weight is not None else class_weight_of_rows
+    other = class_weight_of_rows if sample_weight is not None else None
+    assert weights is not None  # one of the two is, by the test above
+    if counted is not None:
+        weights = np.where(counted, weights, 0.0)
+    return ExactSum().add(weights) if other is None else ExactSum().add_products(weights, other)
+
+
+def is_nothing(denominator: "float | int | ExactSum") -> bool:
+    """Say whether a mean has nothing to divide by."""
+    return (denominator.value() if isinstance(denominator, ExactSum) else denominator) == 0
+
+
+def gradient_scale(options: Options, denominator: "float | int | ExactSum") -> float:
+    """Return what every gradient is multiplied by."""
+    if options.reduction != "mean" or is_nothing(denominator):
+        return 1.0
+    return 1.0 / (denominator.value() if isinstance(denominator, ExactSum) else float(denominator))
+
+
+def reduce_losses(
+    losses: np.ndarray,
+    options: Options,
+    denominator: "float | int | ExactSum",
+    sample_weight: np.ndarray | None,
+    stacklevel: int,
+) -> float | np.ndarray:
+    """Return the rows' losses, their exact sum, or their exact mean, rounded once; warn where rows are impossible.
+
+    `stacklevel` counts from this function to the caller's own line.
+    """
+    if options.reduction == "none":
+        if sample_weight is not None:
+            weights = sample_weight.reshape(losses.shape)
+            with np.errstate(invalid="ignore"):  # 0 * inf: a row of weight 0 does not take part
+                losses = np.where(weights == 0.0, 0.0, losses * weights).astype(losses.dtype)
+        _warn_of_impossible_rows(losses, stacklevel + 1)
+        return losses
+    exact = ExactSum()
+    if sample_weight is None:
+        exact.add(losses)
+    else:
+        exact.add_products(sample_weight, losses)
+    value = exact.value() if options.reduction == "sum" else _mean(exact, options, denominator)
+    if exact.value() == np.inf or np.isnan(exact.value()):
+        taking_part = losses if sample_weight is None else losses[(sample_weight != 0.0).reshape(losses.shape)]
+        _warn_of_impossible_rows(taking_part, stacklevel + 1)
+    return value
+
+
+def _mean(exact: ExactSum, options: Options, denominator: "float | int | ExactSum") -> float:
+    if not is_nothing(denominator):
+        return exact.divided_by(denominator)
+    if options.empty == "raise":
+        message = "No row took part in the mean: every row is ignored, masked, of weight 0, or there is none."
+        raise EmptyError(message)
+    return 0.0 if options.empty == "zero" else float("nan")
+
+
+def _warn_of_impossible_rows(losses: np.ndarray, stacklevel: int) -> None:
+    impossible = int(np.count_nonzero(losses == np.inf))
+    if impossible:
+        rows = "row has" if impossible == 1 else "rows have"
+        message = (
+            f"{impossible} of {losses.size} {rows} an infinite loss: the prediction is 0 where the truth is not."
+        )
+        warnings.warn(message, ImpossibleEventWarning, stacklevel=stacklevel + 1)

@@ -1,0 +1,181 @@
+"""Arrange checked logits and targets for the softmax kernels: few classes, long rows, soft targets."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from crossent._kernels.cpu import _threads, blocks, few_classes, soft_targets, softmax_cross_entropy
+from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS
+from crossent.arrays._gradient import streams
+from crossent.arrays._input import Numbers, address_of
+from crossent.arrays._layout import Block, RowView, blocks_of_rows
+from crossent.arrays.targets import TargetRows
+
+
+def at_row(array: np.ndarray | None, row: int, width: int = 1) -> int:
+    """Return the address of a row of a contiguous array, or 0 for none."""
+    return address_of(array) + row * width * array.itemsize if array is not None else 0
+
+
+def with_scratch(size_bytes: int, task: Callable[[int, int, int], None]) -> Callable[[int, int], None]:
+    """Give each call of a task its own working memory, on a 64-byte boundary."""
+
+    def run(first: int, last: int) -> None:
+        memory = np.empty(size_bytes + 64, np.uint8)
+        task(first, last, -(-address_of(memory) // 64) * 64)
+
+    return run
+
+
+def hard_losses(
+    logits: Numbers,
+    axis: int,
+    ids: np.ndarray,
+    losses: np.ndarray,
+    gradient: Numbers | None,
+    *,
+    weights: np.ndarray | None,
+    scales: np.ndarray | None,
+    scale: float,
+    unit: float,
+) -> None:
+    """Fill in losses, and gradients where asked for, of rows with one certain class; id -1 gives zeros."""
+    classes = logits.array.shape[axis]
+    loss_tag = losses.dtype.type(0)
+    out_tag = gradient.tag if gradient is not None else loss_tag
+    traffic_bytes = logits.array.nbytes * (2 if gradient is not None else 1)
+    for block in blocks_of_rows([logits.array, gradient.array if gradient is not None else None], axis):
+        x, out = block.views
+        along = classes > few_classes.MOST_CLASSES and x.class_stride == 1 and out.class_stride in (0, 1)
+        rows = (
+            at_row(ids, block.first_row),
+            at_row(weights, block.first_row),
+            at_row(scales, block.first_row),
+            scale,
+            unit,
+            at_row(losses, block.first_row),
+        )
+        size = gradient.array.itemsize if gradient is not None else 0
+        # the kernels take their arguments by position only
+        if along:
+            stream = gradient is not None and streams(gradient.array)
+            task = _along(logits, classes, block, x, out, rows, size, stream, loss_tag, out_tag)
+            _threads.spread(with_scratch(blocks.SCRATCH_BYTES, task), block.rows, traffic_bytes)
+        else:
+            task = _across(logits, classes, block, x, out, rows, size, loss_tag, out_tag)
+            scratch_bytes = few_classes.scratch_bytes(classes)
+            _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes, few_classes.LANES)
+
+
+def _along(
+    logits: Numbers,
+    classes: int,
+    block: Block,
+    x: RowView,
+    out: RowView,
+    rows: tuple[Any, ...],
+    size: int,
+    stream: bool,
+    loss_tag: Any,
+    out_tag: Any,
+) -> Callable[[int, int, int], None]:
+    before = (x.address, block.inner, x.outer_stride, x.inner_stride, logits.array.itemsize, classes, *rows)
+    result = (out.address, out.outer_stride, out.inner_stride, size, stream)
+    tags = (logits.tag, logits.working, loss_tag, out_tag)
+
+    def task(first: int, last: int, scratch: int) -> None:
+        softmax_cross_entropy.rows(*before, *result, scratch, first, last, *tags)
+
+    return task
+
+
+def _across(
+    logits: Numbers,
+    classes: int,
+    block: Block,
+    x: RowView,
+    out: RowView,
+    rows: tuple[Any, ...],
+    size: int,
+    loss_tag: Any,
+    out_tag: Any,
+) -> Callable[[int, int, int], None]:
+    before = (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride, classes, *rows)
+    result = (out.address, out.outer_stride, out.inner_stride, out.class_stride, size, out_tag.itemsize == 8)
+    tags = (logits.tag, loss_tag, out_tag)
+
+    def task(first: int, last: int, scratch: int) -> None:
+        few_classes.rows(*before, *result, scratch, first, last, *tags)
+
+    return task
+
+
+def target_arguments(
+    targets: TargetRows,
+    view: RowView,
+    block: Block,
+    mask: RowView,
+    class_weight: np.ndarray | None,
+    smoothing: float,
+) -> tuple[Any, ...]:
+    """Return the thirteen arguments by which kernels know targets, masks and class weights (see targets.fill_targets)."""
+    width = targets.width
+    if targets.kind == DISTRIBUTIONS:
+        place = (view.address, view.outer_stride, view.inner_stride, view.class_stride)
+    elif targets.kind == CLASS_IDS:
+        place = (at_row(targets.ids, block.first_row), 0, 0, 0)
+    else:
+        place = (at_row(targets.top_ids, block.first_row, width), 0, 0, width)
+    return (
+        targets.kind,
+        *place,
+        at_row(targets.shares, block.first_row, width),
+        targets.uniform,
+        mask.address,
+        mask.outer_stride,
+        mask.inner_stride,
+        mask.class_stride,
+        address_of(class_weight) if class_weight is not None else 0,
+        smoothing,
+    )
+
+
+def soft_losses(
+    logits: Numbers,
+    axis: int,
+    targets: TargetRows,
+    todo: np.ndarray,
+    losses: np.ndarray,
+    gradient: Numbers | None,
+    *,
+    mask: np.ndarray | None,
+    class_weight: np.ndarray | None,
+    smoothing: float,
+    scales: np.ndarray | None,
+    scale: float,
+    unit: float,
+) -> None:
+    """Fill in losses, and gradients where asked for, of the rows that `todo` marks 0; -1 gives zeros, -2 nothing."""
+    classes = logits.array.shape[axis]
+    dense = targets.dense
+    loss_tag = losses.dtype.type(0)
+    out_tag = gradient.tag if gradient is not None else loss_tag
+    size = gradient.array.itemsize if gradient is not None else 0
+    arrays = [logits.array, dense.array if dense else None, mask, gradient.array if gradient is not None else None]
+    for block in blocks_of_rows(arrays, axis):
+        x, y, allowed, out = block.views
+        before = (
+            (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride, classes)
+            + (at_row(todo, block.first_row),)
+            + target_arguments(targets, y, block, allowed, class_weight, smoothing)
+            + (at_row(scales, block.first_row), scale, unit, at_row(losses, block.first_row))
+            + (out.address, out.outer_stride, out.inner_stride, out.class_stride, size)
+        )
+        tags = (logits.tag, dense.tag if dense else 0.0, loss_tag, out_tag)
+
+        def task(first: int, last: int, scratch: int, before: Any = before, tags: Any = tags) -> None:
+            soft_targets.rows(*before, scratch, first, last, *tags)
+
+        run = with_scratch(soft_targets.scratch_bytes(classes), task)
+        _threads.spread(run, block.rows, logits.array.nbytes * 4)

@@ -1,0 +1,86 @@
+"""What the text is printed on: its width, its colours, and ASCII signs where there is no UTF-8."""
+
+import os
+import shutil
+import sys
+import textwrap
+import unicodedata
+from dataclasses import dataclass
+
+WIDEST = 78  # the default width ends here: longer lines read worse
+NARROWEST = 50  # below that not even the short table fits
+
+ASCII = {
+    "−": "-",
+    "·": "*",
+    "×": "x",
+    "★": "*",
+    "─": "-",
+    "█": "#",
+    "▶": ">",
+    "…": "...",
+    "‖": "||",
+    "Σ": "sum",
+    "∂": "d",
+    "ᵢ": "_i",
+    "ⱼ": "_j",
+    "₂": "2",
+    "₁₀": "10",
+    "≥": ">=",
+}
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Width in columns, whether ANSI colours are wanted, whether UTF-8 can be shown."""
+
+    width: int
+    color: bool
+    unicode: bool
+
+    def write(self, text: str) -> str:
+        """Return the text in signs that this paper can show, control characters replaced."""
+        text = "".join(sign if sign.isprintable() else "?" for sign in text)
+        if self.unicode:
+            return text
+        for sign, plain in ASCII.items():
+            text = text.replace(sign, plain)
+        return text.encode("ascii", "backslashreplace").decode()
+
+    def pad(self, text: str, width: int, *, right: bool = False) -> str:
+        """Return the written text, filled up to so many columns; `right` puts the text to the right."""
+        written = self.write(text)
+        room = " " * (width - columns(written))
+        return room + written if right else written + room
+
+    def wrap(self, text: str, *, indent: str = "   ", hanging: str | None = None) -> list[str]:
+        """Return the written text in lines of at most this width."""
+        return textwrap.wrap(
+            self.write(text),
+            self.width,
+            initial_indent=indent,
+            subsequent_indent=indent if hanging is None else hanging,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+    def bold(self, line: str) -> str:
+        """Return the line in bold, where there are colours; the words say the same without."""
+        return f"\033[1m{line}\033[0m" if self.color else line
+
+
+def paper(width: int | None, color: bool | None, unicode: bool | None) -> Paper:
+    """Return the paper asked for; None asks the terminal."""
+    if width is None:
+        width = min(shutil.get_terminal_size().columns, WIDEST)
+    if color is None:
+        # no-color.org: the variable counts when it is set and not empty
+        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if unicode is None:
+        unicode = (sys.stdout.encoding or "ascii").lower().replace("-", "").replace("_", "").startswith("utf")
+    return Paper(max(width, NARROWEST), color, unicode)
+
+
+def columns(text: str) -> int:
+    """Return how many terminal columns a text takes: wide East Asian signs take two."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)

@@ -1,0 +1,1 @@
+"""Datasets: the cross-entropy of a file of predictions, in one pass and bounded memory."""

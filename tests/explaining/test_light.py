@@ -1,0 +1,29 @@
+"""Explaining needs NumPy only; and the check that says so can fail."""
+
+import json
+import subprocess
+import sys
+
+HEAVY = ("llvmlite", "numba", "pyarrow", "rich", "scipy", "torch")
+REPORT = "import json, sys; print(json.dumps(sorted(set({heavy}) & set(sys.modules))))"
+
+
+def loaded_by(code: str) -> list[str]:
+    program = f"{code}\n{REPORT.format(heavy=HEAVY)}"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found: list[str] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def test_an_explanation_loads_nothing_heavy() -> None:
+    code = "import crossent; crossent.explain(0, [0.5, 0.5]).render(); crossent.explain(0, [0.5, 0.5]).to_json()"
+    assert loaded_by(code) == []
+
+
+def test_the_command_explain_loads_nothing_heavy() -> None:
+    code = "from crossent.cli.app import run; assert run(['explain', '0', '0.5 0.5']) == 0"
+    assert loaded_by(code) == []
+
+
+def test_the_check_can_fail() -> None:
+    assert loaded_by("import rich, crossent") == ["rich"]

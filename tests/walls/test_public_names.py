@@ -1,0 +1,72 @@
+"""The promise: these names and no others, each of them there and each documented."""
+
+import importlib.metadata
+import inspect
+import re
+
+import pytest
+
+import crossent
+
+# Written out on purpose: a name that appears or goes is a decision, with an entry in CHANGELOG.md.
+PUBLIC_NAMES = (
+    "ExactSum",
+    "Explanation",
+    "Score",
+    "TopKTargets",
+    "ValueAndGrad",
+    "__version__",
+    "binary_cross_entropy",
+    "binary_cross_entropy_and_grad",
+    "binary_cross_entropy_from_probs",
+    "binary_cross_entropy_from_probs_and_grad",
+    "cross_entropy",
+    "cross_entropy_and_grad",
+    "cross_entropy_from_log_probs",
+    "cross_entropy_from_log_probs_and_grad",
+    "cross_entropy_from_probs",
+    "cross_entropy_from_probs_and_grad",
+    "entropy",
+    "entropy_of",
+    "explain",
+    "get_num_threads",
+    "js_divergence",
+    "kl_divergence",
+    "perplexity",
+    "score",
+    "set_num_threads",
+    "show_config",
+    "warm_up",
+)
+DOCUMENTED = tuple(name for name in PUBLIC_NAMES if name != "__version__")
+
+
+def test_the_list_is_what_crossent_offers() -> None:
+    assert sorted(crossent.__all__) == sorted(PUBLIC_NAMES)
+    assert sorted(PUBLIC_NAMES) == dir(crossent)
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_public_name_exists_and_its_docstring_opens_with_one_sentence(name: str) -> None:
+    docstring = inspect.getdoc(getattr(crossent, name))
+    assert docstring, f"{name} has no docstring"
+    first_paragraph = " ".join(docstring.partition("\n\n")[0].split())
+    assert re.fullmatch(r"[A-Z`].*[.:]", first_paragraph), first_paragraph
+    # dataclasses write `Name(field, ...)` where there is none
+    assert not first_paragraph.startswith(f"{name}("), f"{name} has only the docstring that @dataclass makes up"
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTED if name.startswith(("cross_", "binary_"))])
+def test_the_losses_take_their_arrays_by_position_and_their_options_by_name(name: str) -> None:
+    parameters = list(inspect.signature(getattr(crossent, name)).parameters.values())
+    assert [p.kind for p in parameters[:2]] == [inspect.Parameter.POSITIONAL_ONLY] * 2
+    assert {p.kind for p in parameters[2:]} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_an_unknown_name_is_an_attribute_error_that_names_it() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'crossent' has no attribute 'cross_entrop'$"):
+        crossent.cross_entrop  # noqa: B018
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert crossent.__version__ == importlib.metadata.version("crossent")
