@@ -44,4 +44,3 @@ def _mean_weights(class_weight: np.ndarray, rows: TargetRows, axis: int, some: n
             below = below + missing
     with np.errstate(invalid="ignore"):  # 0 / 0 where a row has no target, replaced in the same breath
         return np.where(below == 0.0, 1.0, above / below)
-

@@ -28,7 +28,9 @@ def gradient_array(out: Any, numbers: Numbers, others: list[np.ndarray], name: s
     stored = as_numbers(array, "out")
     if stored.dtype_name not in (numbers.dtype_name, numbers.result.name):
         allowed = sorted({numbers.dtype_name, numbers.result.name})
-        message = f"`out` must have dtype {' or '.join(allowed)} for {numbers.dtype_name} `{name}`; got {stored.dtype_name}."
+        message = (
+            f"`out` must have dtype {' or '.join(allowed)} for {numbers.dtype_name} `{name}`; got {stored.dtype_name}."
+        )
         raise DtypeError(message)
     if not array.flags.writeable:
         message = "`out` must be writeable; got a read-only array."

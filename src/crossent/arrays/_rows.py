@@ -26,9 +26,7 @@ class Options:
     empty: str
 
 
-def read_options(
-    *, label_smoothing: Any, reduction: Any, denominator: Any, base: Any, empty: Any
-) -> Options:
+def read_options(*, label_smoothing: Any, reduction: Any, denominator: Any, base: Any, empty: Any) -> Options:
     """Check the options that are words or numbers."""
     check_choice("reduction", reduction, conventions.REDUCTIONS)
     check_choice("empty", empty, conventions.EMPTIES)
@@ -43,9 +41,7 @@ def read_options(
     )
 
 
-def read_where(
-    where: Any, shape: tuple[int, ...], axis: int, name: str
-) -> tuple[np.ndarray | None, np.ndarray | None]:
+def read_where(where: Any, shape: tuple[int, ...], axis: int, name: str) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Return (rows that take part, flat, or None for all; class mask of the predictions' shape, or None)."""
     if where is None:
         return None, None
@@ -165,7 +161,5 @@ def _warn_of_impossible_rows(losses: np.ndarray, stacklevel: int) -> None:
     impossible = int(np.count_nonzero(losses == np.inf))
     if impossible:
         rows = "row has" if impossible == 1 else "rows have"
-        message = (
-            f"{impossible} of {losses.size} {rows} an infinite loss: the prediction is 0 where the truth is not."
-        )
+        message = f"{impossible} of {losses.size} {rows} an infinite loss: the prediction is 0 where the truth is not."
         warnings.warn(message, ImpossibleEventWarning, stacklevel=stacklevel + 1)

@@ -194,6 +194,8 @@ def _as_doubles(values: Any, name: str) -> np.ndarray:
         message = f"`{name}` must hold real numbers; got {array.dtype.name}."
         raise DtypeError(message)
     if array.dtype.kind in "iu" and array.size and int(np.abs(array).max()) >= 2**53:
-        message = f"`{name}` must hold integers below 2**53, which float64 holds exactly; got {int(np.abs(array).max())}."
+        message = (
+            f"`{name}` must hold integers below 2**53, which float64 holds exactly; got {int(np.abs(array).max())}."
+        )
         raise RangeError(message)
     return np.ascontiguousarray(array, dtype=np.float64).reshape(-1)

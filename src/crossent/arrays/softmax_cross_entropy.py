@@ -266,7 +266,15 @@ def _evaluate(
     todo = None
     if not general:
         _softmax.hard_losses(
-            numbers, axis, rows.ids, losses, gradient, weights=row_weight, scales=own_weight, scale=scale, unit=checked.unit
+            numbers,
+            axis,
+            rows.ids,
+            losses,
+            gradient,
+            weights=row_weight,
+            scales=own_weight,
+            scale=scale,
+            unit=checked.unit,
         )
         if rows.soft:
             todo = np.where(rows.ids >= 0, -2, 0)

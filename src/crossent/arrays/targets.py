@@ -93,9 +93,7 @@ class TopKTargets:
             sums = self.probs.sum(axis=-1)
             if (sums > 1.0 + _SUM_TOLERANCE).any():
                 place = tuple(int(i) for i in np.argwhere(sums > 1.0 + _SUM_TOLERANCE)[0])
-                message = (
-                    f'`probs` must sum to at most 1 with rest="uniform"; {where_is(place)}sums to {sums[place]}.'
-                )
+                message = f'`probs` must sum to at most 1 with rest="uniform"; {where_is(place)}sums to {sums[place]}.'
                 raise RangeError(message)
 
     def __repr__(self) -> str:
@@ -188,9 +186,7 @@ def _read_ids(array: np.ndarray, classes: int, ignore_index: int | None, counted
     return TargetRows(CLASS_IDS, ids, counted)
 
 
-def _label_error(
-    array: np.ndarray, classes: int, ignore_index: int | None, counted: np.ndarray | None
-) -> LabelError:
+def _label_error(array: np.ndarray, classes: int, ignore_index: int | None, counted: np.ndarray | None) -> LabelError:
     bad = (array < 0) | (array >= classes)
     if counted is not None:
         bad &= counted.reshape(array.shape)

@@ -184,6 +184,21 @@ def store(typing_context: Any, address: Any, index: Any, value: Any, tag: Any) -
 
 
 @intrinsic
+def prefetch(typing_context: Any, address: Any) -> Any:
+    """Ask for the cache line at `address`, which need not exist, to come to the second-level cache."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        instruction = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        builder.call(instruction, [pointer, number(0), number(2), number(1)])  # read, second level, data
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@intrinsic
 def load_integer(typing_context: Any, address: Any, index: Any) -> Any:
     """Element `index` of the int64 array at `address`."""
 

@@ -235,16 +235,20 @@ def rows(
                     store(out, c * gradient_class_stride, narrow(entry, out_tag), out_tag)
                 loss *= weight * unit
             else:
-                loss = weight * unit * careful_row(
-                    x,
-                    load_integer(scratch, _OFFSET + lane),
-                    class_stride,
-                    classes,
-                    load_integer(scratch, _TARGET + lane),
-                    load(scratch, _SCALE + lane, 1.0, 1.0),
-                    out,
-                    gradient_class_stride,
-                    tag,
-                    out_tag,
+                loss = (
+                    weight
+                    * unit
+                    * careful_row(
+                        x,
+                        load_integer(scratch, _OFFSET + lane),
+                        class_stride,
+                        classes,
+                        load_integer(scratch, _TARGET + lane),
+                        load(scratch, _SCALE + lane, 1.0, 1.0),
+                        out,
+                        gradient_class_stride,
+                        tag,
+                        out_tag,
+                    )
                 )
             store(losses, r, loss, loss_tag)
