@@ -9,6 +9,7 @@ from crossent import conventions
 from crossent._checks import check_axis, check_choice, check_real
 from crossent._kernels.cpu import _threads
 from crossent._kernels.cpu import cross_entropy as kernels
+from crossent._kernels.cpu.targets import CLASS_IDS
 from crossent.arrays._class_weights import class_weight_of_rows
 from crossent.arrays._gradient import gradient_array
 from crossent.arrays._input import Numbers, as_array, as_numbers
@@ -135,8 +136,8 @@ def _fill(
 ) -> None:
     classes = numbers.array.shape[axis]
     dense = rows.dense
-    todo = rows.ids if rows.kind == kernels.CLASS_IDS else np.zeros(rows.ids.shape, np.int64)
-    if rows.kind != kernels.CLASS_IDS and rows.counted is not None:
+    todo = rows.ids if rows.kind == CLASS_IDS else np.zeros(rows.ids.shape, np.int64)
+    if rows.kind != CLASS_IDS and rows.counted is not None:
         todo[~rows.counted] = -1
     out_tag = gradient.tag if gradient is not None else losses.dtype.type(0)
     size = gradient.array.itemsize if gradient is not None else 0
@@ -144,12 +145,27 @@ def _fill(
     for block in blocks_of_rows(arrays, axis):
         x, y, allowed, out = block.views
         before = (
-            (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride, classes)
-            + (at_row(todo, block.first_row),)
-            + target_arguments(rows, y, block, allowed, class_weight, smoothing)
-            + (logarithms, rescale, floor, at_row(scales, block.first_row), scale, unit)
-            + (at_row(losses, block.first_row), at_row(sums, block.first_row))
-            + (out.address, out.outer_stride, out.inner_stride, out.class_stride, size)
+            x.address,
+            block.inner,
+            x.outer_stride,
+            x.inner_stride,
+            x.class_stride,
+            classes,
+            at_row(todo, block.first_row),
+            *target_arguments(rows, y, block, allowed, class_weight, smoothing),
+            logarithms,
+            rescale,
+            floor,
+            at_row(scales, block.first_row),
+            scale,
+            unit,
+            at_row(losses, block.first_row),
+            at_row(sums, block.first_row),
+            out.address,
+            out.outer_stride,
+            out.inner_stride,
+            out.class_stride,
+            size,
         )
         tags = (numbers.tag, dense.tag if dense else 0.0, losses.dtype.type(0), out_tag)
 

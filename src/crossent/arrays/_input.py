@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -79,13 +79,13 @@ def _from_torch(tensor: Any, name: str, torch: Any) -> np.ndarray:
         raise ArrayKindError(message)
     if tensor.dtype == torch.bfloat16:
         return _Bfloat16Bits(tensor.view(torch.int16).numpy().view(np.uint16))
-    return tensor.numpy()  # type: ignore[no-any-return]
+    return tensor.numpy()
 
 
 class _Bfloat16Bits(np.ndarray):  # type: ignore[type-arg]
     """uint16 numbers that are the bits of bfloat16: what a torch tensor of that dtype is handed on as."""
 
-    def __new__(cls, bits: np.ndarray) -> "_Bfloat16Bits":
+    def __new__(cls, bits: np.ndarray) -> Self:
         return bits.view(cls)
 
 

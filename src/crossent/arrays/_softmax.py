@@ -166,11 +166,23 @@ def soft_losses(
     for block in blocks_of_rows(arrays, axis):
         x, y, allowed, out = block.views
         before = (
-            (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride, classes)
-            + (at_row(todo, block.first_row),)
-            + target_arguments(targets, y, block, allowed, class_weight, smoothing)
-            + (at_row(scales, block.first_row), scale, unit, at_row(losses, block.first_row))
-            + (out.address, out.outer_stride, out.inner_stride, out.class_stride, size)
+            x.address,
+            block.inner,
+            x.outer_stride,
+            x.inner_stride,
+            x.class_stride,
+            classes,
+            at_row(todo, block.first_row),
+            *target_arguments(targets, y, block, allowed, class_weight, smoothing),
+            at_row(scales, block.first_row),
+            scale,
+            unit,
+            at_row(losses, block.first_row),
+            out.address,
+            out.outer_stride,
+            out.inner_stride,
+            out.class_stride,
+            size,
         )
         tags = (logits.tag, dense.tag if dense else 0.0, loss_tag, out_tag)
 

@@ -189,7 +189,7 @@ def perplexity(loss: Any, /, *, base: float | None = None) -> float | np.ndarray
     """
     unit_of_base(base)
     if isinstance(loss, (int, float, str, bytes)):
-        values = np.float64(check_real("loss", loss, "a number or an array of numbers"))
+        values = np.asarray(check_real("loss", loss, "a number or an array of numbers"))
     else:
         array = as_array(loss, "loss")
         if array.dtype.kind not in "fiu":
@@ -197,5 +197,5 @@ def perplexity(loss: Any, /, *, base: float | None = None) -> float | np.ndarray
             raise DtypeError(message)
         values = array.astype(np.float64)
     with np.errstate(over="ignore"):  # inf is the answer where the power overflows
-        result = np.exp(values) if base is None else np.float64(base) ** values
+        result = np.exp(values) if base is None else float(base) ** values
     return float(result) if np.ndim(result) == 0 else result

@@ -67,8 +67,8 @@ def warm_up(dtype: Any = np.float32, /) -> None:
     --------
     >>> warm_up()
     """
-    from crossent.arrays._input import as_numbers  # noqa: PLC0415  # see below
-    from crossent.arrays.softmax_cross_entropy import (  # noqa: PLC0415  # setting threads need not load the kernels
+    from crossent.arrays._input import as_numbers  # see below
+    from crossent.arrays.softmax_cross_entropy import (  # setting threads need not load the kernels
         cross_entropy_and_grad,
     )
 

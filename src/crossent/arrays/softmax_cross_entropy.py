@@ -6,6 +6,7 @@ import numpy as np
 
 from crossent._checks import check_axis
 from crossent.arrays import _softmax
+from crossent.arrays._class_weights import class_weight_of_rows
 from crossent.arrays._gradient import gradient_array
 from crossent.arrays._input import as_array, as_numbers
 from crossent.arrays._rows import (
@@ -16,7 +17,6 @@ from crossent.arrays._rows import (
     reduce_losses,
     total_weight,
 )
-from crossent.arrays._class_weights import class_weight_of_rows
 from crossent.arrays.results import ValueAndGrad
 from crossent.arrays.targets import read_targets
 from crossent.conventions import Denominator, Empty, Reduction

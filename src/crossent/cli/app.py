@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -22,9 +23,7 @@ app.command(context_settings={"ignore_unknown_options": True})(explain)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from crossent import __version__
-
-        typer.echo(f"crossent {__version__}")
+        typer.echo(f"crossent {version('crossent')}")
         raise typer.Exit
 
 

@@ -16,29 +16,34 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import llvmlite
 import numba
+import numba.extending
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 _NOTICE_AFTER_SECONDS = 1.0
 
 
-def inline(function: Function) -> Function:
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """Make an instruction of its own: the function returns a signature and what writes its LLVM code."""
+    return numba.extending.intrinsic(function)
+
+
+def inline(function: Callable[..., Any]) -> Any:
     """Compile a helper that kernels of this package call; LLVM inlines it, and it is cached as a part of them."""
-    return numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function)
 
 
-def kernel(function: Function) -> Function:
+def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel: no GIL, IEEE division, kept on disk."""
     dispatcher = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function)
     dispatcher._cache = _KernelCache(f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}")
-    return dispatcher  # type: ignore[no-any-return]
+    return dispatcher
 
 
 def versions() -> dict[str, str]:
@@ -148,7 +153,7 @@ _notice_given = False
 
 
 def _notice_slow_compilation() -> None:
-    global _notice  # noqa: PLW0603  # one notice per process, whichever kernel is first
+    global _notice  # one notice per process, whichever kernel is first
     if _notice is None and not _notice_given and sys.stderr is not None and sys.stderr.isatty():
         _notice = threading.Timer(_NOTICE_AFTER_SECONDS, _give_notice)
         _notice.daemon = True
@@ -156,14 +161,14 @@ def _notice_slow_compilation() -> None:
 
 
 def _give_notice() -> None:
-    global _notice_given  # noqa: PLW0603  # see above
+    global _notice_given  # see above
     _notice_given = True
     sys.stderr.write("crossent: compiling kernels (once)\n")
     sys.stderr.flush()
 
 
 def _compilation_ended() -> None:
-    global _notice  # noqa: PLW0603  # see above
+    global _notice  # see above
     if _notice is not None:
         _notice.cancel()
         _notice = None

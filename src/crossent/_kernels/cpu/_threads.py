@@ -32,7 +32,7 @@ def num_threads() -> int:
 
 def use_threads(count: int) -> None:
     """Let kernels use `count` threads from now on."""
-    global _wanted, _pool  # noqa: PLW0603  # one pool per process
+    global _wanted, _pool  # one pool per process
     with _lock:
         _wanted = count
         retired, _pool = _pool, None
@@ -42,7 +42,7 @@ def use_threads(count: int) -> None:
 
 def _forget_pool() -> None:
     """Start afresh in a forked child: the parent's threads do not exist there."""
-    global _pool, _lock  # noqa: PLW0603  # see above
+    global _pool, _lock  # see above
     _pool, _lock = None, threading.Lock()
 
 
@@ -51,7 +51,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _current_pool(workers: int) -> ThreadPoolExecutor:
-    global _pool  # noqa: PLW0603  # see above
+    global _pool  # see above
     with _lock:
         if _pool is None:
             _pool = ThreadPoolExecutor(workers, thread_name_prefix="crossent")

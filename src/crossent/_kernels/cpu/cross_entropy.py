@@ -162,10 +162,7 @@ def rows(
                 row_scale *= load(scales, r, 1.0, 1.0)
             for c in range(classes):
                 q = load(scratch, c, 1.0, 1.0)
-                if one_hot:
-                    y_c = 1.0 if c == first_class else 0.0
-                else:
-                    y_c = load(own_y, c, 1.0, 1.0)
+                y_c = np.float64(c == first_class) if one_hot else load(own_y, c, 1.0, 1.0)
                 value = np.nan
                 if not nan_seen:
                     value = slope(q, y_c, mass, total, logarithms, rescale, floor)

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from crossent._kernels.cpu._jit import inline
+from crossent._kernels.cpu._jit import inline, intrinsic
 from crossent._kernels.cpu._llvm import bits_of, float_of_bits, larger, power_of_two, smaller
 
 LN_2 = 0.6931471805599453
@@ -87,7 +86,7 @@ def exp_parts(typing_context: Any, x: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         (value,) = arguments
-        constant = lambda number: ir.Constant(value.type, number)  # noqa: E731  # the type is known only here
+        constant = lambda number: ir.Constant(value.type, number)  # the type is known only here
         shifted = builder.fma(value, constant(form.log2_e[0]), constant(form.rounder))
         n = builder.fsub(shifted, constant(form.rounder))
         r = builder.fma(value, constant(form.log2_e[0]), builder.fneg(n))

@@ -5,8 +5,6 @@ Used by every softmax kernel, so that the same row gives the same bits whichever
 
 from typing import Any
 
-import numpy as np
-
 from crossent._kernels.cpu._jit import inline
 from crossent._kernels.cpu.exp import LN_2, exp_parts, exponent_of, mantissa_and_exponent, scaled
 from crossent._kernels.cpu.log import log1p_positive, log_positive

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from crossent._kernels.cpu._jit import inline, kernel
-from crossent._kernels.cpu._llvm import at_least, choose, load, load_integer, store, wide_vectors
+from crossent._kernels.cpu._llvm import at_least, choose, load, store, wide_vectors
 from crossent._kernels.cpu.exp import exp_parts, exponent_of, narrow, scaled
 from crossent._kernels.cpu.log import log1p_positive, log_positive
 
