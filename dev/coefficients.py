@@ -26,7 +26,9 @@ def exp2_minus_one_over_r(r: mpmath.mpf) -> mpmath.mpf:
 def atanh_series_rest(z: mpmath.mpf) -> mpmath.mpf:
     """(log((1 + s) / (1 - s)) - 2 s) / s**3 with z = s**2: even in s, 2/3 at 0."""
     s = mpmath.sqrt(z)
-    return (mpmath.log((1 + s) / (1 - s)) - 2 * s) / s**3 if s > mpmath.mpf(10) ** -15 else mpmath.mpf(2) / 3 + 2 * z / 5
+    return (
+        (mpmath.log((1 + s) / (1 - s)) - 2 * s) / s**3 if s > mpmath.mpf(10) ** -15 else mpmath.mpf(2) / 3 + 2 * z / 5
+    )
 
 
 def fit(function: object, low: mpmath.mpf, high: mpmath.mpf, degree: int) -> list[mpmath.mpf]:

@@ -79,10 +79,11 @@ def _from_torch(tensor: Any, name: str, torch: Any) -> np.ndarray:
         raise ArrayKindError(message)
     if tensor.dtype == torch.bfloat16:
         return _Bfloat16Bits(tensor.view(torch.int16).numpy().view(np.uint16))
-    return tensor.numpy()
+    array: np.ndarray = tensor.numpy()
+    return array
 
 
-class _Bfloat16Bits(np.ndarray):  # type: ignore[type-arg]
+class _Bfloat16Bits(np.ndarray):
     """uint16 numbers that are the bits of bfloat16: what a torch tensor of that dtype is handed on as."""
 
     def __new__(cls, bits: np.ndarray) -> Self:

@@ -86,7 +86,10 @@ def exp_parts(typing_context: Any, x: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         (value,) = arguments
-        constant = lambda number: ir.Constant(value.type, number)  # the type is known only here
+
+        def constant(number: float) -> Any:
+            return ir.Constant(value.type, number)
+
         shifted = builder.fma(value, constant(form.log2_e[0]), constant(form.rounder))
         n = builder.fsub(shifted, constant(form.rounder))
         r = builder.fma(value, constant(form.log2_e[0]), builder.fneg(n))
