@@ -6,15 +6,14 @@ kernels walk the last two that are left, and a loop here walks what is left befo
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from crossent.arrays._input import address_of
 
 
-@dataclass(frozen=True, slots=True)
-class RowView:
+class RowView(NamedTuple):
     """One array's place in a block of rows; strides in elements."""
 
     address: int
@@ -23,8 +22,7 @@ class RowView:
     class_stride: int
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """Rows first_row to first_row + rows, `inner` of them on the inner stride."""
 
     first_row: int
@@ -44,6 +42,12 @@ def blocks_of_rows(arrays: Sequence[np.ndarray | None], axis: int) -> Iterator[B
     for length in shape:
         rows *= length
     if rows == 0:
+        return
+    if axis == len(shape) and all(array is None or array.flags.c_contiguous for array in arrays):
+        # by far the most frequent case, and worth 10 us to small arrays
+        stride = first.shape[axis]
+        views = [RowView(address_of(array), 0, stride, 1) if array is not None else _NO_VIEW for array in arrays]
+        yield Block(0, rows, rows, tuple(views))
         return
     strides = [_element_strides(array, axis) if array is not None else None for array in arrays]
     classes = [s[1] if s else 0 for s in strides]

@@ -14,7 +14,7 @@ from crossent.arrays.exact_sum import ExactSum
 from crossent.errors import DtypeError, EmptyError, ImpossibleEventWarning, RangeError, ShapeError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Options:
     """The options that every loss of the door has, checked."""
 
@@ -142,7 +142,7 @@ def reduce_losses(
     else:
         exact.add_products(sample_weight, losses)
     value = exact.value() if options.reduction == "sum" else _mean(exact, options, denominator)
-    if exact.value() == np.inf or np.isnan(exact.value()):
+    if not exact.finite:
         taking_part = losses if sample_weight is None else losses[(sample_weight != 0.0).reshape(losses.shape)]
         _warn_of_impossible_rows(taking_part, stacklevel + 1)
     return value

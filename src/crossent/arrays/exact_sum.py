@@ -1,5 +1,6 @@
 """ExactSum: a sum of float64 numbers without rounding, the same bits in any order."""
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -42,12 +43,14 @@ class ExactSum:
     1.0
     """
 
-    __slots__ = ("_limbs", "_pending", "_specials")
+    __slots__ = ("_address", "_limbs", "_pending", "_specials")
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __init__(self) -> None:
-        self._limbs = np.zeros(kernels.LIMBS, np.int64)
-        self._specials = np.zeros(3, np.int64)  # +inf, -inf, NaN
+        state = np.zeros(kernels.LIMBS + 3, np.int64)
+        self._limbs = state[: kernels.LIMBS]
+        self._specials = state[kernels.LIMBS :]  # +inf, -inf, NaN
+        self._address = address_of(state)
         self._pending = 0
 
     def add(self, values: Any, /) -> Self:
@@ -56,7 +59,7 @@ class ExactSum:
         for start in range(0, numbers.size, kernels.TERMS_BETWEEN_CARRIES):
             piece = numbers[start : start + kernels.TERMS_BETWEEN_CARRIES]
             self._make_room(piece.size)
-            kernels.add(address_of(self._limbs), address_of(piece), piece.size, address_of(self._specials))
+            kernels.add(self._address, address_of(piece), piece.size, self._address + 8 * kernels.LIMBS)
         return self
 
     def add_products(self, a: Any, b: Any, /) -> Self:
@@ -69,9 +72,7 @@ class ExactSum:
             stop = start + kernels.TERMS_BETWEEN_CARRIES
             x, y = left[start:stop], right[start:stop]
             self._make_room(x.size)
-            kernels.add_products(
-                address_of(self._limbs), address_of(x), address_of(y), x.size, address_of(self._specials)
-            )
+            kernels.add_products(self._address, address_of(x), address_of(y), x.size, self._address + 8 * kernels.LIMBS)
         return self
 
     def merge(self, other: "ExactSum", /) -> Self:
@@ -99,7 +100,7 @@ class ExactSum:
         elif isinstance(denominator, int):
             below, weight = denominator, None
         else:
-            finite = np.isfinite(denominator)
+            finite = math.isfinite(denominator)
             weight = None if finite else float(denominator)
             if finite:
                 below, divisor = float(denominator).as_integer_ratio()
@@ -113,6 +114,11 @@ class ExactSum:
         if below == 0:
             return float("nan") if above == 0 else float("inf") * (1 if above > 0 else -1)
         return _quotient(above, below, kernels.LOWEST_EXPONENT - below_shift)
+
+    @property
+    def finite(self) -> bool:
+        """Whether neither an infinity nor a NaN was added."""
+        return self._special() is None
 
     def to_bytes(self) -> bytes:
         """Return the state, 0.6 KB; equal sums give equal bytes."""
@@ -145,14 +151,18 @@ class ExactSum:
 
     def _special(self) -> float | None:
         """Return inf, -inf or nan if one was added."""
-        if not self._specials.any():
+        up, down, nan = self._specials.tolist()
+        if not (up or down or nan):
             return None
-        up, down, nan = (bool(count) for count in self._specials)
         return float("nan") if nan or (up and down) else float("inf") if up else float("-inf")
 
     def _integer(self) -> int:
         """Return the sum in units of 2**LOWEST_EXPONENT."""
-        return sum(int(self._limbs[i]) << (32 * int(i)) for i in np.flatnonzero(self._limbs))
+        total = 0
+        for i, limb in enumerate(self._limbs.tolist()):
+            if limb:
+                total += limb << (32 * i)
+        return total
 
     def _set_integer(self, number: int) -> None:
         """Store the sum with every limb small again, the top one with the sign."""

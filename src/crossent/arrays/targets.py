@@ -177,13 +177,23 @@ def _read_ids(array: np.ndarray, classes: int, ignore_index: int | None, counted
         if not kept.all():
             counted = kept if counted is None else counted & kept
     considered = flat if counted is None else flat[counted]
-    if considered.size and (int(considered.min()) < 0 or int(considered.max()) >= classes):
+    if _outside(considered, classes):
         raise _label_error(array, classes, ignore_index, counted)
     if counted is None:
         return TargetRows(CLASS_IDS, np.ascontiguousarray(flat, dtype=np.int64), None)
     ids = np.full(flat.shape, -1, np.int64)
     np.copyto(ids, flat, where=counted, casting="unsafe")  # checked above: what is copied fits
     return TargetRows(CLASS_IDS, ids, counted)
+
+
+def _outside(ids: np.ndarray, classes: int) -> bool:
+    """Say whether an id lies outside [0, classes)."""
+    if not ids.size:
+        return False
+    if ids.dtype == np.int64:
+        # read without its sign a negative id is a huge one: one pass for both ends
+        return int(ids.view(np.uint64).max()) >= classes
+    return int(ids.min()) < 0 or int(ids.max()) >= classes
 
 
 def _label_error(array: np.ndarray, classes: int, ignore_index: int | None, counted: np.ndarray | None) -> LabelError:
