@@ -8,10 +8,11 @@ from crossent._checks import check_shape
 from crossent._kernels.cpu import _threads
 from crossent._kernels.cpu import sigmoid_cross_entropy as kernels
 from crossent.arrays._from_probs import read_floor
-from crossent.arrays._gradient import gradient_array
+from crossent.arrays._gradient import clear_rows, gradient_array
 from crossent.arrays._input import address_of, as_array, as_numbers, is_floating
 from crossent.arrays._rows import gradient_scale, read_options, read_weights, reduce_losses, total_weight
 from crossent.arrays._words import where_is
+from crossent.arrays.targets import check_ignore_index
 from crossent.errors import DtypeError, ImpossibleEventError, OptionError, RangeError, ShapeError
 
 # what an element costs more than a row's: the logarithm and two divisions, about as long as reading this many bytes
@@ -24,8 +25,9 @@ def read_binary_targets(
     """Return (targets as stored, contiguous; their tag; which elements take part, or None for all)."""
     array = as_array(targets, "targets")
     check_shape("targets", array.shape, shape, f"that of `{name}`")
-    if array.dtype.kind in "biu":
+    if array.dtype.kind in "biu" and not is_floating(array):
         if ignore_index is not None:
+            ignore_index = check_ignore_index(ignore_index)
             kept = array != ignore_index
             if not kept.all():
                 counted = kept if counted is None else counted & kept
@@ -86,16 +88,20 @@ def evaluate(
     stored, target_tag, counted = read_binary_targets(targets, shape, ignore_index, counted, name)
     own_weight = read_weights(sample_weight, "sample_weight", shape, "one for each element")
     pair = read_weights(class_weight, "class_weight", (2,), "one for each class")
-    per_element = pair[0] + (pair[1] - pair[0]) * stored.reshape(-1) if pair is not None else None
+    per_element = None
+    if pair is not None:
+        y = stored.reshape(-1).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # 0 * inf, of an element that does not take part
+            per_element = pair[0] * (1.0 - y) + pair[1] * y
     flat_counted = counted.reshape(-1) if counted is not None else None
     denominator = total_weight(checked, stored.size, flat_counted, own_weight, per_element)
     values = np.ascontiguousarray(numbers.array)
     if name == "probs":
-        _check_probabilities(numbers.as_doubles(values))
+        _check_probabilities(numbers.as_doubles(values).reshape(shape), counted)
 
     result, gradient = None, None
     if with_gradient:
-        result, gradient = gradient_array(out, numbers, [stored], name)
+        result, gradient = gradient_array(out, numbers, [stored, counted, own_weight], name)
         if not gradient.array.flags.c_contiguous:
             message = "`out` must be contiguous; got strides " + str(gradient.array.strides) + "."
             raise ShapeError(message)
@@ -123,13 +129,17 @@ def evaluate(
         kernels.elements(*arguments, first, last, *tags)
 
     _threads.spread(task, losses.size, losses.size * _BYTES_OF_WORK)
+    if gradient is not None:
+        clear_rows(gradient, None, own_weight)
     if zero == "raise":
         _check_possible(losses)
     return reduce_losses(losses, checked, denominator, own_weight, stacklevel=4), result
 
 
-def _check_probabilities(values: np.ndarray) -> None:
+def _check_probabilities(values: np.ndarray, counted: np.ndarray | None) -> None:
     bad = (values < 0.0) | (values > 1.0)
+    if counted is not None:
+        bad &= counted
     if bad.any():
         place = tuple(int(i) for i in np.argwhere(bad)[0])
         where = f"element {place[0] if len(place) == 1 else place} " if place else "it "

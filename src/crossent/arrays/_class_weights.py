@@ -17,7 +17,7 @@ def class_weight_of_rows(class_weight: np.ndarray | None, rows: TargetRows, axis
     weights: np.ndarray = class_weight[safe]
     if rows.kind == CLASS_IDS or not rows.soft:
         return weights
-    uncertain = np.flatnonzero(rows.ids < 0)
+    uncertain = np.flatnonzero(rows.ids < 0 if rows.counted is None else (rows.ids < 0) & rows.counted)
     for start in range(0, uncertain.size, _ROWS_AT_ONCE):
         some = uncertain[start : start + _ROWS_AT_ONCE]
         weights[some] = _mean_weights(class_weight, rows, axis, some)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from crossent._checks import check_axis
-from crossent.arrays._input import Numbers, as_array, as_numbers
+from crossent.arrays._input import Numbers, as_array, as_numbers, is_floating
 from crossent.arrays._words import class_at, where_is
 from crossent.errors import DtypeError, NormalizationWarning, RangeError, ShapeError
 
@@ -20,7 +20,7 @@ def read_distribution(p: Any, name: str, axis: int, stacklevel: int) -> tuple[np
     Whole 0s and 1s may come as integers: a certain outcome is a distribution too.
     """
     array = as_array(p, name)
-    if array.dtype.kind in "biu":
+    if array.dtype.kind in "biu" and not is_floating(array):
         array = array.astype(np.float64)
     numbers: Numbers = as_numbers(array, name)
     axis = check_axis(axis, name, numbers.array.shape)

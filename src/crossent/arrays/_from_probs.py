@@ -11,7 +11,7 @@ from crossent._kernels.cpu import _threads
 from crossent._kernels.cpu import cross_entropy as kernels
 from crossent._kernels.cpu.targets import CLASS_IDS
 from crossent.arrays._class_weights import class_weight_of_rows
-from crossent.arrays._gradient import gradient_array
+from crossent.arrays._gradient import clear_rows, gradient_array
 from crossent.arrays._input import Numbers, as_array, as_numbers
 from crossent.arrays._layout import blocks_of_rows
 from crossent.arrays._rows import (
@@ -87,7 +87,7 @@ def evaluate(
 
     result, gradient = None, None
     if with_gradient:
-        others = [rows.dense.array] if rows.dense is not None else []
+        others = [rows.dense.array if rows.dense is not None else rows.ids, mask, own_weight, per_class]
         result, gradient = gradient_array(out, numbers, others, name)
     losses = np.empty(rows_shape, numbers.result)
     sums = np.empty(rows.ids.size)
@@ -108,6 +108,8 @@ def evaluate(
         scale=gradient_scale(checked, denominator),
         unit=checked.unit,
     )
+    if gradient is not None:
+        clear_rows(gradient, axis, own_weight)
     _check_entries(numbers, axis, sums, name)
     if normalized in ("warn", "raise"):
         _check_sums(sums, rows_shape, _SUM_TOLERANCE[numbers.dtype_name], normalized)

@@ -10,9 +10,14 @@ from crossent.errors import ArrayKindError, DtypeError, RangeError, ShapeError
 # Gradients at least this large go past the caches: nobody finds them there again, and the lines need not be read first.
 # Below it a consumer gains more from a warm cache. 16 MB is half of a common last-level cache.
 _STREAM_BYTES = 16 * 2**20
+# Steps after which NumPy stops looking for a common element of two arrays and we take it that there is one: columns of one
+# table are told apart in a few.
+_MOST_WORK = 1000
 
 
-def gradient_array(out: Any, numbers: Numbers, others: list[np.ndarray], name: str) -> tuple[np.ndarray, Numbers]:
+def gradient_array(
+    out: Any, numbers: Numbers, others: list[np.ndarray | None], name: str
+) -> tuple[np.ndarray, Numbers]:
     """Return (what the caller gets, the same as numbers for a kernel)."""
     if out is None:
         fresh = np.empty(numbers.array.shape, numbers.result)
@@ -35,7 +40,7 @@ def gradient_array(out: Any, numbers: Numbers, others: list[np.ndarray], name: s
     if not array.flags.writeable:
         message = "`out` must be writeable; got a read-only array."
         raise RangeError(message)
-    if stored.array.base is None and stored.array is not array and not np.shares_memory(stored.array, array):
+    if array.size and not np.may_share_memory(stored.array, array):
         message = "`out` must have native byte order and strides in whole elements."
         raise DtypeError(message)
     own = numbers.array
@@ -44,12 +49,26 @@ def gradient_array(out: Any, numbers: Numbers, others: list[np.ndarray], name: s
         and own.strides == stored.array.strides
         and own.dtype == stored.array.dtype
     )
-    if (not in_place and np.may_share_memory(own, stored.array)) or any(
-        np.may_share_memory(other, stored.array) for other in others
+    if (not in_place and _overlap(own, stored.array)) or any(
+        _overlap(other, stored.array) for other in others if other is not None
     ):
         message = f"`out` must not overlap the other arrays, unless it is `{name}` itself."
         raise RangeError(message)
     return out, stored
+
+
+def _overlap(first: np.ndarray, second: np.ndarray) -> bool:
+    # numpy 2.4: the stub knows -1 and 0 only, the function any number of steps
+    return bool(np.may_share_memory(first, second, max_work=_MOST_WORK))  # type: ignore[arg-type]
+
+
+def clear_rows(gradient: Numbers, axis: int | None, sample_weight: np.ndarray | None) -> None:
+    """Write exact zeros where the weight is 0: 0 times the NaN or -inf of a row that does not take part is NaN."""
+    if sample_weight is None or not (sample_weight == 0.0).any():
+        return
+    rows = np.moveaxis(gradient.array, axis, -1) if axis is not None else gradient.array
+    shape = rows.shape[:-1] if axis is not None else rows.shape
+    rows[(sample_weight == 0.0).reshape(shape)] = 0
 
 
 def streams(array: np.ndarray) -> bool:

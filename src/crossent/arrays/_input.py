@@ -63,7 +63,8 @@ def as_array(value: Any, name: str) -> np.ndarray:
             return np.from_dlpack(value)
         return np.asarray(value)
     except (ValueError, TypeError, RuntimeError, BufferError) as error:
-        message = f"`{name}` must be an array or nested lists of equal lengths; got {type(value).__name__}: {error}."
+        reason = str(error).rstrip(".")
+        message = f"`{name}` must be an array or nested lists of equal lengths; got {type(value).__name__}: {reason}."
         raise ArrayKindError(message) from None
 
 
@@ -77,9 +78,14 @@ def _from_torch(tensor: Any, name: str, torch: Any) -> np.ndarray:
     if tensor.device.type != "cpu":
         message = f"`{name}` is on device {tensor.device}: pass {name}.cpu()."
         raise ArrayKindError(message)
-    if tensor.dtype == torch.bfloat16:
-        return _Bfloat16Bits(tensor.view(torch.int16).numpy().view(np.uint16))
-    array: np.ndarray = tensor.numpy()
+    try:
+        if tensor.dtype == torch.bfloat16:
+            return _Bfloat16Bits(tensor.view(torch.int16).numpy().view(np.uint16))
+        array: np.ndarray = tensor.numpy()
+    except (TypeError, RuntimeError) as error:  # sparse, conjugated, 8 bits wide
+        reason = str(error).rstrip(".")
+        message = f"`{name}` is a torch tensor that NumPy cannot read: {reason}."
+        raise ArrayKindError(message) from None
     return array
 
 
@@ -105,6 +111,7 @@ def _check_device(value: Any, name: str) -> None:
 
 # dtype.name is assembled anew at every use, 2 us; looking a dtype up takes 0.05
 _NAMES = {np.dtype(name): name for name in ("float16", "float32", "float64")}
+_NAMES |= {dtype.newbyteorder("S"): name for dtype, name in _NAMES.items()}
 
 
 def float_name(array: np.ndarray) -> str | None:
@@ -115,6 +122,13 @@ def float_name(array: np.ndarray) -> str | None:
     if isinstance(array, _Bfloat16Bits) or (array.dtype.kind == "V" and array.dtype.name == "bfloat16"):
         return "bfloat16"
     return None
+
+
+def as_real(array: np.ndarray) -> np.ndarray:
+    """Return bfloat16 from torch as float32, which holds it exactly, and any other array as it is."""
+    if isinstance(array, _Bfloat16Bits):
+        return np.asarray(array.view(np.ndarray).astype(np.uint32) << 16).view(np.float32)
+    return array
 
 
 def is_floating(array: np.ndarray) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from crossent import conventions
 from crossent._checks import check_choice, check_denominator, check_shape, check_smoothing, unit_of_base
-from crossent.arrays._input import as_array
+from crossent.arrays._input import as_array, as_real
 from crossent.arrays._words import where_is
 from crossent.arrays.exact_sum import ExactSum
 from crossent.errors import DtypeError, EmptyError, ImpossibleEventWarning, RangeError, ShapeError
@@ -71,7 +71,7 @@ def read_weights(value: Any, name: str, wanted: tuple[int, ...], reason: str) ->
     """Return weights as flat float64, or None for none given."""
     if value is None:
         return None
-    array = as_array(value, name)
+    array = as_real(as_array(value, name))
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
         message = f"`{name}` must hold real numbers; got {array.dtype.name}."
         raise DtypeError(message)
@@ -160,6 +160,9 @@ def _mean(exact: ExactSum, options: Options, denominator: "float | int | ExactSu
 def _warn_of_impossible_rows(losses: np.ndarray, stacklevel: int) -> None:
     impossible = int(np.count_nonzero(losses == np.inf))
     if impossible:
-        rows = "row has" if impossible == 1 else "rows have"
-        message = f"{impossible} of {losses.size} {rows} an infinite loss: the prediction is 0 where the truth is not."
+        rows = "row" if losses.size == 1 else "rows"
+        verb = "has" if impossible == 1 else "have"
+        message = (
+            f"{impossible} of {losses.size} {rows} {verb} an infinite loss: the prediction is 0 where the truth is not."
+        )
         warnings.warn(message, ImpossibleEventWarning, stacklevel=stacklevel + 1)

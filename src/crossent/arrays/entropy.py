@@ -10,7 +10,7 @@ from crossent._checks import check_real, unit_of_base
 from crossent._kernels.cpu import _threads
 from crossent._kernels.cpu import divergence as kernels
 from crossent.arrays._distributions import as_result, read_distribution, refuse_text
-from crossent.arrays._input import address_of, as_array
+from crossent.arrays._input import address_of, as_array, as_real
 from crossent.errors import DtypeError, EmptyError
 
 
@@ -191,8 +191,8 @@ def perplexity(loss: Any, /, *, base: float | None = None) -> float | np.ndarray
     if isinstance(loss, (int, float, str, bytes)):
         values = np.asarray(check_real("loss", loss, "a number or an array of numbers"))
     else:
-        array = as_array(loss, "loss")
-        if array.dtype.kind not in "fiu":
+        array = as_real(as_array(loss, "loss"))
+        if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
             message = f"`loss` must be a number or an array of numbers; got {array.dtype.name}."
             raise DtypeError(message)
         values = array.astype(np.float64)

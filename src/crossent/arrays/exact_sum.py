@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from crossent._kernels.cpu import exact_sum as kernels
-from crossent.arrays._input import address_of, as_array
+from crossent.arrays._input import address_of, as_array, as_real
 from crossent.errors import DtypeError, RangeError, ShapeError
 
 _FORMAT = b"crossent.ExactSum 1\n"
@@ -100,10 +100,15 @@ class ExactSum:
         elif isinstance(denominator, int):
             below, weight = denominator, None
         else:
-            finite = math.isfinite(denominator)
-            weight = None if finite else float(denominator)
+            try:
+                number = float(denominator)
+            except (TypeError, ValueError):
+                message = f"`denominator` must be a number or an ExactSum; got {denominator!r}."
+                raise DtypeError(message) from None
+            finite = math.isfinite(number)
+            weight = None if finite else number
             if finite:
-                below, divisor = float(denominator).as_integer_ratio()
+                below, divisor = number.as_integer_ratio()
                 below_shift = 1 - divisor.bit_length()
         if special is not None or weight is not None:
             top = special if special is not None else self.value()
@@ -176,7 +181,7 @@ class ExactSum:
 
     def _make_room(self, terms: int) -> None:
         """Move carries up where `terms` more could make a limb overflow."""
-        if self._pending + terms > 2 * kernels.TERMS_BETWEEN_CARRIES:
+        if self._pending + terms > kernels.TERMS_BETWEEN_CARRIES:
             self._set_integer(self._integer())
         self._pending += terms
 
@@ -199,7 +204,7 @@ def _quotient(above: int, below: int, shift: int) -> float:
 
 
 def _as_doubles(values: Any, name: str) -> np.ndarray:
-    array = as_array(values, name)
+    array = as_real(as_array(values, name))
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
         message = f"`{name}` must hold real numbers; got {array.dtype.name}."
         raise DtypeError(message)

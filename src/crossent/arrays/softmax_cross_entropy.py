@@ -7,7 +7,7 @@ import numpy as np
 from crossent._checks import check_axis
 from crossent.arrays import _softmax
 from crossent.arrays._class_weights import class_weight_of_rows
-from crossent.arrays._gradient import gradient_array
+from crossent.arrays._gradient import clear_rows, gradient_array
 from crossent.arrays._input import as_array, as_numbers
 from crossent.arrays._rows import (
     gradient_scale,
@@ -258,7 +258,7 @@ def _evaluate(
 
     result, gradient = None, None
     if with_gradient:
-        others = [rows.dense.array] if rows.dense is not None else []
+        others = [rows.dense.array if rows.dense is not None else rows.ids, mask, own_weight, per_class]
         result, gradient = gradient_array(out, numbers, others, "logits")
     losses = np.empty(rows_shape, numbers.result)
     scale = gradient_scale(checked, denominator)
@@ -297,4 +297,6 @@ def _evaluate(
             scale=scale,
             unit=checked.unit,
         )
+    if gradient is not None:
+        clear_rows(gradient, axis, own_weight)
     return reduce_losses(losses, checked, denominator, own_weight, stacklevel=4), result

@@ -1,5 +1,6 @@
 """The forms that targets come in, read once: class ids, distributions, top-k."""
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from crossent import conventions
 from crossent._checks import check_choice
 from crossent._kernels.cpu import _threads, target_rows
 from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS, TOP_K
-from crossent.arrays._input import Numbers, address_of, as_array, as_numbers, is_floating
+from crossent.arrays._input import Numbers, address_of, as_array, as_numbers, as_real, is_floating
 from crossent.arrays._layout import blocks_of_rows
 from crossent.arrays._words import class_at, hint_for_label, where_is
 from crossent.conventions import Rest
@@ -56,7 +57,7 @@ class TopKTargets:
 
     def __init__(self, ids: Any, probs: Any, rest: Rest = "zero") -> None:
         check_choice("rest", rest, conventions.RESTS)
-        id_array, share_array = as_array(ids, "ids"), as_array(probs, "probs")
+        id_array, share_array = as_array(ids, "ids"), as_real(as_array(probs, "probs"))
         if id_array.dtype.kind not in "iu":
             message = f"`ids` must be integers; got {id_array.dtype.name}."
             raise DtypeError(message)
@@ -139,6 +140,8 @@ def read_targets(
         _refuse_ignore_index(ignore_index)
         return _read_top_k(targets, rows_shape, shape[axis], counted)
     array = as_array(targets, "targets")
+    if isinstance(targets, (list, tuple)) and array.size == 0 and array.shape == rows_shape:
+        array = array.astype(np.int64)  # an empty list has no dtype of its own; NumPy calls it float64
     if is_floating(array):
         _refuse_ignore_index(ignore_index)
         return _read_distributions(array, shape, rows_shape, axis, counted, name)
@@ -159,6 +162,15 @@ def _refuse_ignore_index(ignore_index: int | None) -> None:
         raise OptionError(message)
 
 
+def check_ignore_index(value: Any) -> int:
+    """Return `ignore_index` as an integer."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        message = f"`ignore_index` must be an integer or None; got {value!r}."
+        raise OptionError(message) from None
+
+
 def _wrong_kind(
     array: np.ndarray, shape: tuple[int, ...], rows_shape: tuple[int, ...], name: str
 ) -> DtypeError | ArrayKindError:
@@ -173,6 +185,7 @@ def _wrong_kind(
 def _read_ids(array: np.ndarray, classes: int, ignore_index: int | None, counted: np.ndarray | None) -> TargetRows:
     flat = array.reshape(-1)
     if ignore_index is not None:
+        ignore_index = check_ignore_index(ignore_index)
         kept = flat != ignore_index
         if not kept.all():
             counted = kept if counted is None else counted & kept
@@ -244,6 +257,8 @@ def _read_distributions(
             )
 
         _threads.spread(task, block.rows, block.rows * shape[axis] * dense.array.itemsize)
+    if counted is not None:
+        ids[~counted] = -1
     if (ids == -2).any():
         row = np.unravel_index(int(np.argmax(ids == -2)), rows_shape)
         place = tuple(int(i) for i in row)
@@ -251,8 +266,6 @@ def _read_distributions(
         c = int(np.argmax((values < 0) | (values == np.inf)))
         message = f"`targets` must be finite and at least 0; {class_at(place, c)} has {values[c]}."
         raise RangeError(message)
-    if counted is not None:
-        ids[~counted] = -1
     return TargetRows(DISTRIBUTIONS, ids, counted, dense=dense)
 
 

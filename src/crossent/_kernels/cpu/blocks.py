@@ -52,7 +52,7 @@ AHEAD_BYTES = 4096
 # One block of logits, and one of partial sums or gradients, each at most float64.
 SCRATCH_BYTES = 2 * BLOCK * 8
 _PREFIX = 256
-_GUARD = 40
+GUARD = 40  # powers of two by which a later block may exceed the reference
 
 
 @inline
@@ -177,7 +177,7 @@ def rest_of_row(x: Any, size: Any, classes: Any, target: Any, scratch: Any, tag:
                 powers, corrections, largest, _least = sum_block(
                     scratch, count, reference, sums, ahead, count * size, like, like
                 )
-            if largest - reference <= _GUARD:
+            if largest - reference <= GUARD:
                 break
             if largest > limit:
                 return False, 0.0, reference, smallest
@@ -316,7 +316,9 @@ def gradient_of_row(
             copy_out(result, out + start * out_size, count * out_size, stream)
             continue
         if not same_type(tag, like) or count < BLOCK:
-            padded, _ = fill_block(source, count, np.int64(-1), scratch, tag, like)
+            padded = (count + STEP - 1) // STEP * STEP
+            if classes > BLOCK:  # else scratch still holds the row, but for the target, whose entry is written last
+                padded, _ = fill_block(source, count, np.int64(-1), scratch, tag, like)
             source = scratch
         if plain:
             gradient_block(source, padded, result, m, e, x + (classes + start) * size, like, out_tag)

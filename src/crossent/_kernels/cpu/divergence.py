@@ -2,8 +2,10 @@
 
     entropy:  -sum p log p
     KL(p, q): sum p log(p / q) = sum q phi((p - q) / q) + (sum p - sum q),   phi(d) = (1 + d) log(1 + d) - d >= 0
+    JS(p, q): half the sum of both to their mixture, where the sums of differences cancel by definition
 
-The second form has no terms that cancel, so the divergence of two nearly equal distributions keeps its digits.
+The second form has no terms that cancel, so the divergence of two nearly equal distributions keeps its digits. Classes
+with p < q / 2 are summed as p log(p / q): beside q their term could vanish.
 
 Traffic in bytes: 8 * rows * classes read for each distribution.
 """
@@ -23,6 +25,16 @@ _TERMS = 14
 
 
 @inline
+def log_ratio(p: Any, q: Any) -> Any:
+    """Return log(p / q) for finite p, q > 0."""
+    difference = p - q
+    ratio = log1p_positive(difference / q) if difference > 0.0 else 0.0 - log1p_positive(-difference / p)
+    if abs(ratio) == np.inf:  # the quotient overflowed, its logarithm does not
+        ratio = log_positive(p) - log_positive(q)
+    return ratio
+
+
+@inline
 def phi(p: Any, q: Any) -> Any:
     """Return p log(p / q) - p + q for finite p >= 0, q > 0."""
     difference = p - q
@@ -35,15 +47,12 @@ def phi(p: Any, q: Any) -> Any:
         return difference * d * total
     if p == 0.0:
         return q
-    ratio = log1p_positive(d) if d > 0.0 else 0.0 - log1p_positive(-difference / p)
-    if abs(ratio) == np.inf:  # the quotient overflowed, its logarithm does not
-        ratio = log_positive(p) - log_positive(q)
-    return p * ratio - difference
+    return p * log_ratio(p, q) - difference
 
 
 @inline
 def divergence_of(p: Any, q: Any, classes: Any, mixture: Any) -> Any:
-    """Return KL(p, q), or KL(p, (p + q) / 2) where `mixture`."""
+    """Return KL(p, q), or KL(p, m) - sum p + sum m with m = (p + q) / 2 where `mixture`."""
     total, error = 0.0, 0.0
     surplus, surplus_error = 0.0, 0.0
     for c in range(classes):
@@ -53,13 +62,17 @@ def divergence_of(p: Any, q: Any, classes: Any, mixture: Any) -> Any:
             return np.nan
         if mixture:
             q_c = 0.5 * p_c + 0.5 * q_c
-        if q_c == 0.0:
-            if p_c > 0.0:
-                return np.inf
-            continue
-        total, error = two_sum(total, error, phi(p_c, q_c))
-        surplus, surplus_error = two_sum(surplus, surplus_error, p_c - q_c)
-    return total + (error + (surplus + surplus_error))
+            if q_c > 0.0:  # it may underflow
+                total, error = two_sum(total, error, phi(p_c, q_c))
+        elif q_c == 0.0 and p_c > 0.0:
+            return np.inf
+        elif p_c >= 0.5 * q_c and p_c > 0.0:
+            total, error = two_sum(total, error, phi(p_c, q_c))
+            surplus, surplus_error = two_sum(surplus, surplus_error, p_c - q_c)
+        elif p_c > 0.0:
+            total, error = two_sum(total, error, p_c * log_ratio(p_c, q_c))
+    # the two large parts first: where they cancel their difference is exact
+    return (total + surplus) + (error + surplus_error)
 
 
 @kernel

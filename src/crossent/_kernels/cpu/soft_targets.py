@@ -115,7 +115,7 @@ def soft_row(
                 others, others_error = two_sum(others, others_error, load(y, c, 1.0, 1.0))
         for c in range(classes):
             value = fma(load(x, c, 1.0, 1.0), mass, -load(y, c, 1.0, 1.0))
-            if c == pivot:
+            if c == pivot and share < 0.5:  # above it `others` is larger than what is left of the difference
                 value = fma(-mass, share, others + others_error)
             store(out, c * out_class_stride, narrow(scale * value, out_tag), out_tag)
     return loss

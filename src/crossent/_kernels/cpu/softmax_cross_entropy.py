@@ -16,9 +16,9 @@ import numpy as np
 
 from crossent._kernels.cpu._jit import kernel
 from crossent._kernels.cpu._llvm import fence, load, load_integer, store
-from crossent._kernels.cpu.blocks import gradient_of_row, rest_of_row
+from crossent._kernels.cpu.blocks import GUARD, gradient_of_row, rest_of_row
 from crossent._kernels.cpu.careful import careful_row
-from crossent._kernels.cpu.exp import lowest_exponent, narrow
+from crossent._kernels.cpu.exp import limit_of, lowest_exponent, narrow, same_type
 from crossent._kernels.cpu.odds import LARGEST_TARGET, loss_of_odds, normalizer, odds_against, share_of_rest
 
 
@@ -50,12 +50,17 @@ def rows(
     out_tag: Any,
 ) -> Any:
     """Losses, and where asked for gradients, of rows first to last."""
+    # carried along: a 64-bit division takes as long as 20 classes
+    outer_index, inner_index = first // inner, first % inner
     for r in range(first, last):
-        base = (r // inner) * outer_stride + (r % inner) * inner_stride
+        base = outer_index * outer_stride + inner_index * inner_stride
         out = np.int64(0)
         if gradient != 0:
-            out_base = (r // inner) * gradient_outer_stride + (r % inner) * gradient_inner_stride
+            out_base = outer_index * gradient_outer_stride + inner_index * gradient_inner_stride
             out = gradient + out_base * gradient_size
+        inner_index += 1
+        if inner_index == inner:
+            outer_index, inner_index = outer_index + 1, np.int64(0)
         target = load_integer(targets, r)
         weight = load(weights, r, 1.0, 1.0) if weights != 0 else 1.0
         row_scale = scale * weight * unit
@@ -75,8 +80,13 @@ def rows(
             if out != 0:
                 m, e = normalizer(rest, reference, exponent, mantissa, row_scale)
                 # every entry lies in [0.35, 1.42) * 2**(n - e); an exponent at the clamp may stand for a smaller one
-                floor = lowest_exponent(like) + max(reference, e + np.int64(1))
-                plain = smallest > floor and abs(row_scale) < 1e30
+                highest = max(reference, e + np.int64(1))
+                plain = smallest > lowest_exponent(like) + highest and abs(row_scale) < 1e30
+                if not same_type(tag, like) and same_type(tag, out_tag):
+                    # halves to halves in float32 (gradient_block_half): its range then counts, of results and logits
+                    limit = limit_of(np.float32(0))
+                    plain = plain and smallest > max(lowest_exponent(np.float32(0)) + highest, -limit)
+                    plain = plain and max(reference + GUARD, exponent) < limit
                 gradient_of_row(
                     x + base * size, size, classes, out, gradient_size, m, e, plain, stream, scratch, tag, like, out_tag
                 )
