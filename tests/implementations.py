@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+import crossent
 from crossent.definitions import divergence, entropy
 from crossent.definitions.softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_gradient
 
@@ -45,30 +45,19 @@ def _definition_value_and_grad(logits: Array, targets: Array) -> tuple[Array, Ar
 
 
 def _door_rows(logits: Array, targets: Array) -> Array:
-    import crossent
-
     return crossent.cross_entropy(logits, targets, reduction="none")
 
 
 def _door_value_and_grad(logits: Array, targets: Array) -> tuple[Array, Array]:
-    import crossent
-
     result = crossent.cross_entropy_and_grad(logits, targets, reduction="none")
     return result.value, result.grad
 
 
 def _door(name: str) -> Callable[..., Array]:
     def call(*arrays: Array) -> Array:
-        import crossent
-
         return getattr(crossent, name)(*arrays)
 
     return call
-
-
-def exists(module: str) -> bool:
-    """Return whether a module of the doors has been written yet; a module that is there and broken fails its laws."""
-    return find_spec(module) is not None
 
 
 DEFINITIONS = Implementation(
@@ -81,8 +70,8 @@ DOOR = Implementation(
     lambda dtype: np.float64 if dtype == np.float64 else np.float32,
     4.0,
 )
-IMPLEMENTATIONS = [DEFINITIONS] + [DOOR] * exists("crossent.arrays.softmax_cross_entropy")
-INFORMATION = [Information("definitions", entropy.entropy, divergence.kl_divergence, divergence.js_divergence)] + [
-    Information("arrays", _door("entropy"), _door("kl_divergence"), _door("js_divergence"))
-] * exists("crossent.arrays.divergence")
-EXACT_SUM_EXISTS = exists("crossent.arrays.exact_sum")
+IMPLEMENTATIONS = [DEFINITIONS, DOOR]
+INFORMATION = [
+    Information("definitions", entropy.entropy, divergence.kl_divergence, divergence.js_divergence),
+    Information("arrays", _door("entropy"), _door("kl_divergence"), _door("js_divergence")),
+]

@@ -54,6 +54,4 @@ def backwards(rows: Array) -> tuple[Array, int, Callable[[Array], Array]]:
     return view, -1, lambda result: result
 
 
-LAYOUTS: dict[str, Layout] = {
-    layout.__name__: layout for layout in (last, first, middle, strided, padded, backwards)
-}
+LAYOUTS: dict[str, Layout] = {layout.__name__: layout for layout in (last, first, middle, strided, padded, backwards)}

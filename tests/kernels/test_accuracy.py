@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -33,12 +34,25 @@ def assert_within(error: np.ndarray, allowed: np.ndarray | float, rows: list[Row
         pytest.fail(f"{bad} of {excess.size}: {what} of {row} is off by {np.asarray(error)[worst]:.4g} ulp")
 
 
+def error_in_ulp(got: np.ndarray, high: Any, low: Any, dtype: Any, scale: Any = None) -> np.ndarray:
+    """ulp_error, also for bfloat16: 8 significant bits, subnormal below 2**-126."""
+    if np.dtype(dtype) != ml_dtypes.bfloat16:
+        return ulp_error(got, high, low, dtype, scale)
+    _, exponent = np.frexp(np.where(np.isfinite(high), high, 0.0))
+    unit = np.ldexp(1.0, np.maximum(exponent - 8, -133))
+    got = got.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        error = np.abs((got - high) - low) / unit
+    same = (got == high) | (np.isnan(got) & np.isnan(high))
+    return np.where(same & ~np.isfinite(high), 0.0, np.where(np.isnan(error), np.inf, error))
+
+
 def assert_batch(batch: Batch, losses: np.ndarray, grad: np.ndarray, dtype: type, grad_dtype: Any = None) -> None:
     assert losses.dtype == dtype
     error = ulp_error(losses, batch.loss_hi, batch.loss_lo, dtype)
     assert_within(error, batch.allowed_ulp_loss, batch.rows, range(len(batch.rows)), "the loss")
     got = grad[batch.grad_row, batch.grad_index].astype(np.float64)
-    error = ulp_error(got, batch.grad_hi, batch.grad_lo, grad_dtype or dtype, batch.grad_scale)
+    error = error_in_ulp(got, batch.grad_hi, batch.grad_lo, grad_dtype or dtype, batch.grad_scale)
     assert_within(error, batch.grad_allowed, batch.rows, batch.grad_row, "the gradient")
 
 
@@ -109,7 +123,9 @@ def test_top_k(rows_at_once: int) -> None:
 
 
 @in_every_layout
-@pytest.mark.parametrize("name", ["probs_hard_float32", "probs_hard_float64", "probs_soft_float32", "probs_soft_float64"])
+@pytest.mark.parametrize(
+    "name", ["probs_hard_float32", "probs_hard_float64", "probs_soft_float32", "probs_soft_float64"]
+)
 def test_probabilities(name: str, layout: Layout) -> None:
     for batch in batches(load(name)):
         losses, grad = run(crossent.cross_entropy_from_probs_and_grad, batch, layout, normalized="ignore")
@@ -181,6 +197,23 @@ def test_entropies_and_divergences(name: str, layout: Layout) -> None:
             high, low = (np.array([row.columns[f"{what}_{part}"] for row in rows]) for part in ("hi", "lo"))
             error = ulp_error(got.reshape(-1), high, low, dtype, scale)
             assert_within(error, allowed, rows, range(len(rows)), what)
+
+
+@pytest.mark.parametrize("size", [3e4, 1e5, 1e7, 1e9, 3e11, 1e13, 1e30])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_gradients_in_halves_of_long_rows_of_huge_numbers(size: float, sign: float) -> None:
+    """bfloat16 numbers of this size are equal or more than 100 nats apart: the probabilities are 1 / k or 0."""
+    classes, target = 1024 + 300, 700
+    logits = np.full((2, classes), sign * size).astype(ml_dtypes.bfloat16)
+    logits[0, 5::7] = sign * size * (1 - sign * 0.02)  # less likely by at least 600 nats
+    logits[1, 5::7] = sign * size * (1 + sign * 0.02)  # more likely
+    numbers = logits.astype(np.float64)
+    likeliest = numbers == numbers.max(axis=-1, keepdims=True)
+    exact = likeliest / likeliest.sum(axis=-1, keepdims=True)
+    exact[:, target] -= 1.0
+    out = np.full(logits.shape, np.nan, ml_dtypes.bfloat16)
+    crossent.cross_entropy_and_grad(logits, np.full(2, target), reduction="none", out=out)
+    np.testing.assert_array_equal(out.astype(np.float64), exact.astype(ml_dtypes.bfloat16).astype(np.float64))
 
 
 def test_the_check_can_fail() -> None:

@@ -101,7 +101,7 @@ def evaluate(
 
     result, gradient = None, None
     if with_gradient:
-        result, gradient = gradient_array(out, numbers, [stored, counted, own_weight], name)
+        result, gradient = gradient_array(out, numbers, [stored, counted, own_weight], name, order="C")
         if not gradient.array.flags.c_contiguous:
             message = "`out` must be contiguous; got strides " + str(gradient.array.strides) + "."
             raise ShapeError(message)

@@ -1,6 +1,6 @@
 """Where a gradient goes: a fresh array, or the caller's `out`."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,11 +16,12 @@ _MOST_WORK = 1000
 
 
 def gradient_array(
-    out: Any, numbers: Numbers, others: list[np.ndarray | None], name: str
+    out: Any, numbers: Numbers, others: list[np.ndarray | None], name: str, order: Literal["K", "C"] = "K"
 ) -> tuple[np.ndarray, Numbers]:
     """Return (what the caller gets, the same as numbers for a kernel)."""
     if out is None:
-        fresh = np.empty(numbers.array.shape, numbers.result)
+        # laid out as the predictions are, so that the loss comes from the kernel that computes it without a gradient
+        fresh = np.empty_like(numbers.array, numbers.result, order=order)
         return fresh, as_numbers(fresh, "out")
     array = as_array(out, "out")
     shape = numbers.array.shape

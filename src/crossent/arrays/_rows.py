@@ -165,4 +165,4 @@ def _warn_of_impossible_rows(losses: np.ndarray, stacklevel: int) -> None:
         message = (
             f"{impossible} of {losses.size} {rows} {verb} an infinite loss: the prediction is 0 where the truth is not."
         )
-        warnings.warn(message, ImpossibleEventWarning, stacklevel=stacklevel + 1)
+        warnings.warn(message, ImpossibleEventWarning, stacklevel=stacklevel)

@@ -1,5 +1,6 @@
 """Entropy and perplexity: how much a distribution, or a sequence of samples, is worth."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -64,16 +65,16 @@ def entropy(p: Any, /, *, axis: int = -1, base: float | None = None) -> float | 
     0.0
     """
     refuse_text(p, "p")
-    unit = unit_of_base(base)
+    unit_of_base(base)
     rows, dtype = read_distribution(p, "p", axis, stacklevel=2)
     values = np.empty(rows.shape[:-1])
     classes = rows.shape[-1]
 
     def task(first: int, last: int) -> None:
-        kernels.entropy(address_of(rows), classes, unit, address_of(values), first, last)
+        kernels.entropy(address_of(rows), classes, 1.0, address_of(values), first, last)
 
     _threads.spread(task, values.size, rows.nbytes * 4)
-    return as_result(values, dtype)
+    return as_result(_in_base(values, base), dtype)
 
 
 def entropy_of(samples: Any, /, *, base: float | None = None) -> float:
@@ -120,15 +121,20 @@ def entropy_of(samples: Any, /, *, base: float | None = None) -> float:
     >>> entropy_of(range(1024), base=2)
     10.0
     """
-    unit = unit_of_base(base)
+    unit_of_base(base)
     counts = _counts(samples)
     if counts.size == 0:
         message = "`samples` must hold at least one symbol; got none."
         raise EmptyError(message)
     p = np.ascontiguousarray(counts / counts.sum())
     value = np.empty(1)
-    kernels.entropy(address_of(p), p.size, unit, address_of(value), 0, 1)
-    return float(value[0])
+    kernels.entropy(address_of(p), p.size, 1.0, address_of(value), 0, 1)
+    return float(_in_base(value, base)[0])
+
+
+def _in_base(nats: np.ndarray, base: float | None) -> np.ndarray:
+    """Divide by ln(base): times 1 / ln(2), log 8 would be 2.9999999999999996 bits."""
+    return nats if base is None else nats / math.log(base)
 
 
 def _counts(samples: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ from crossent._checks import check_axis
 from crossent.arrays import _softmax
 from crossent.arrays._class_weights import class_weight_of_rows
 from crossent.arrays._gradient import clear_rows, gradient_array
-from crossent.arrays._input import as_array, as_numbers
+from crossent.arrays._input import Numbers, as_array, as_numbers
 from crossent.arrays._rows import (
     gradient_scale,
     read_options,
@@ -264,18 +264,24 @@ def _evaluate(
     scale = gradient_scale(checked, denominator)
     general = mask is not None or checked.smoothing > 0.0
     todo = None
+    soft_numbers = numbers
     if not general:
-        _softmax.hard_losses(
-            numbers,
-            axis,
-            rows.ids,
-            losses,
-            gradient,
-            weights=row_weight,
-            scales=own_weight,
-            scale=scale,
-            unit=checked.unit,
-        )
+        some_certain = not rows.soft or bool((rows.ids >= 0).any())
+        if some_certain and rows.soft and gradient is not None and np.may_share_memory(numbers.array, gradient.array):
+            # in place: the hard rows' kernel writes zeros over the logits of the soft rows, which are read after it
+            soft_numbers = Numbers(numbers.array.copy("K"), numbers.dtype_name)
+        if some_certain:
+            _softmax.hard_losses(
+                numbers,
+                axis,
+                rows.ids,
+                losses,
+                gradient,
+                weights=row_weight,
+                scales=own_weight,
+                scale=scale,
+                unit=checked.unit,
+            )
         if rows.soft:
             todo = np.where(rows.ids >= 0, -2, 0)
     else:
@@ -284,7 +290,7 @@ def _evaluate(
         if rows.counted is not None:
             todo[~rows.counted] = -1
         _softmax.soft_losses(
-            numbers,
+            soft_numbers,
             axis,
             rows,
             todo,

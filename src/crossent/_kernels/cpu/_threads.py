@@ -8,7 +8,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 # A second thread costs about 30 microseconds to reach; these many bytes take one thread longer than that.
 _WORTH_SPREADING_BYTES = 256 * 1024
@@ -75,12 +75,14 @@ def spread(task: Callable[[int, int], None], rows: int, traffic_bytes: int, step
 
     helpers: list[Future[None]] = []
     try:
-        pool = _current_pool(num_threads() - 1)
-        helpers = [pool.submit(work) for _ in range(threads - 1)]
+        pool = _current_pool(max(num_threads() - 1, 1))  # another thread may have set it to 1 by now
+        for _ in range(threads - 1):
+            helpers.append(pool.submit(work))  # not a comprehension: those before a failure have to be waited for
     except RuntimeError:
-        pass  # the pool is closing or no thread can be started: this thread does all the work
+        pass  # the pool is closing or no thread can be started: this thread does the work
     try:
         work()
     finally:
-        for helper in helpers:
-            helper.result()
+        wait(helpers)  # all of them, whatever failed: they write to the caller's arrays
+    for helper in helpers:
+        helper.result()

@@ -19,7 +19,7 @@ from crossent._kernels.cpu._jit import inline, kernel
 from crossent._kernels.cpu._llvm import fma, load, load_integer, store
 from crossent._kernels.cpu.blocks import BLOCK, gradient_of_row, rest_of_row
 from crossent._kernels.cpu.careful import fill_row
-from crossent._kernels.cpu.exp import narrow
+from crossent._kernels.cpu.exp import narrow, scaled
 from crossent._kernels.cpu.odds import loss_of_odds, normalizer, odds_against, share_of_rest
 from crossent._kernels.cpu.targets import fill_targets, is_allowed, two_sum
 
@@ -115,8 +115,10 @@ def soft_row(
                 others, others_error = two_sum(others, others_error, load(y, c, 1.0, 1.0))
         for c in range(classes):
             value = fma(load(x, c, 1.0, 1.0), mass, -load(y, c, 1.0, 1.0))
-            if c == pivot and share < 0.5:  # above it `others` is larger than what is left of the difference
+            if c == pivot and share < 0.5:
                 value = fma(-mass, share, others + others_error)
+            elif c == pivot:  # then `others` is larger than what would be left of the difference
+                value = fma(mass, 1.0 / (1.0 + scaled(q, k)), -load(y, c, 1.0, 1.0))
             store(out, c * out_class_stride, narrow(scale * value, out_tag), out_tag)
     return loss
 
