@@ -11,7 +11,7 @@ check:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
-	$(PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-logo'])"
+	$(PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-logo', '--no-cache'])"
 
 format:
 	$(PYTHON) -m ruff check --fix .

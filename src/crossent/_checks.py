@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """Raise OptionError unless `value` is one of the words."""
-    if value not in choices or not isinstance(value, str):
+    if not isinstance(value, str) or value not in choices:
         words = ", ".join(repr(choice) for choice in choices)
         message = f"`{name}` must be one of {words}; got {value!r}."
         raise OptionError(message)
@@ -23,7 +23,7 @@ def check_real(name: str, value: object, wanted: str) -> float:
         if isinstance(value, (str, bytes)):
             raise TypeError
         return float(value)  # type: ignore[arg-type]  # whatever has __float__
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         message = f"`{name}` must be {wanted}; got {value!r}."
         raise OptionError(message) from None
 

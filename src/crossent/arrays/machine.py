@@ -90,8 +90,8 @@ def show_config() -> dict[str, Any]:
     Examples
     --------
     >>> sorted(show_config())
-    ['available_threads', 'kernel_cache', 'llvmlite', 'machine', 'numba', 'num_threads', 'numpy', 'platform', 'process', \
-'python']
+    ['available_threads', 'kernel_cache', 'llvmlite', 'machine', 'num_threads', 'numba', 'numpy', 'platform', 'process',
+    'python']
     """
     folder = _jit.cache_folder()
     return {
