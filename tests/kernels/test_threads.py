@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,7 +16,14 @@ from crossent._kernels.cpu import _threads
 from crossent.errors import OptionError
 
 ENOUGH_BYTES = 2**30  # far beyond what makes spreading worth it
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="2026-11-22: this system has no fork")
+_no_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="2026-11-22: this system has no fork")
+# JAX, where another test has imported it, warns of every fork from a hook that cannot raise: jax 0.10, drop when it stops
+_jax_warns = pytest.mark.filterwarnings("ignore:Exception ignored in. <function _at_fork")
+
+
+def forks(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that forks."""
+    return _no_fork(_jax_warns(test))  # type: ignore[no-any-return]
 
 
 @pytest.fixture(autouse=True)
