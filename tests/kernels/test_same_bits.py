@@ -169,7 +169,7 @@ def test_value_is_the_same_with_and_without_a_gradient(case: str, dtype: str, cl
 @pytest.mark.parametrize("classes", [7, 64])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_few_classes_in_any_layout(dtype: str, classes: int) -> None:
-    """One loop serves every class stride here; above 64 classes a stride means float64 arithmetic, so other bits."""
+    """One loop serves every class stride here; above MOST_CLASSES a stride means float64 arithmetic, so other bits."""
     _, (logits, targets), expected = on_one_thread("hard", dtype, classes)
     turned = crossent.cross_entropy_and_grad(np.asfortranarray(logits), targets, reduction="none")
     assert_same((turned.value, turned.grad), expected)

@@ -163,11 +163,7 @@ class ExactSum:
 
     def _integer(self) -> int:
         """Return the sum in units of 2**LOWEST_EXPONENT."""
-        total = 0
-        for i, limb in enumerate(self._limbs.tolist()):
-            if limb:
-                total += limb << (32 * i)
-        return total
+        return sum(int(self._limbs[i]) << (32 * i) for i in self._limbs.nonzero()[0].tolist())
 
     def _set_integer(self, number: int) -> None:
         """Store the sum with every limb small again, the top one with the sign."""

@@ -30,6 +30,7 @@ from crossent._kernels.cpu.exp import (
     exp_parts,
     exponent_of,
     exponent_offset,
+    faintest_exponent,
     greatest_integer,
     half_difference,
     least_integer,
@@ -87,7 +88,7 @@ def sum_block(x: Any, count: Any, reference: Any, sums: Any, ahead: Any, ahead_b
     alone 23; 2026-11-22, two threads).
     """
     wide_vectors()
-    low = cast((reference + lowest_exponent(like)) * LN_2, like)
+    low = cast((reference + faintest_exponent(like)) * LN_2, like)
     offset = exponent_offset(reference, like)
     steps = count // STEP
     lines = ahead_bytes // (steps * LINE_BYTES)

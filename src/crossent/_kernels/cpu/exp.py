@@ -164,6 +164,13 @@ greatest_integer = _constant_of_type(
 lowest_exponent = _constant_of_type(
     "lowest_exponent", lambda f: f.lowest, lambda f: types.int64, "The exponent of the smallest normal number."
 )
+faintest_exponent = _constant_of_type(
+    "faintest_exponent",
+    # 2**30 above: a subnormal product of 2**n and its correction traps into microcode, 100 ns a vector
+    lambda f: f.lowest + 30,
+    lambda f: types.int64,
+    "The exponent, relative to the reference, that stands in for all smaller ones in a sum.",
+)
 limit_of = _constant_of_type(
     "limit_of", lambda f: f.limit, lambda f: types.int64, "The largest |n| for which exp_parts is accurate."
 )

@@ -18,7 +18,7 @@ from crossent._kernels.cpu._jit import kernel
 from crossent._kernels.cpu._llvm import fence, load, load_integer, store
 from crossent._kernels.cpu.blocks import GUARD, gradient_of_row, rest_of_row
 from crossent._kernels.cpu.careful import careful_row
-from crossent._kernels.cpu.exp import limit_of, lowest_exponent, narrow, same_type
+from crossent._kernels.cpu.exp import faintest_exponent, limit_of, lowest_exponent, narrow, same_type
 from crossent._kernels.cpu.odds import LARGEST_TARGET, loss_of_odds, normalizer, odds_against, share_of_rest
 
 
@@ -80,11 +80,12 @@ def rows(
             if out != 0:
                 m, e = normalizer(rest, reference, exponent, mantissa, row_scale)
                 # every entry lies in [0.35, 1.42) * 2**(n - e); an exponent at the clamp may stand for a smaller one
-                highest = max(reference, e + np.int64(1))
-                plain = smallest > lowest_exponent(like) + highest and abs(row_scale) < 1e30
+                floor = max(reference + faintest_exponent(like), e + np.int64(1) + lowest_exponent(like))
+                plain = smallest > floor and abs(row_scale) < 1e30
                 if not same_type(tag, like) and same_type(tag, out_tag):
                     # halves to halves in float32 (gradient_block_half): its range then counts, of results and logits
                     limit = limit_of(np.float32(0))
+                    highest = max(reference, e + np.int64(1))
                     plain = plain and smallest > max(lowest_exponent(np.float32(0)) + highest, -limit)
                     plain = plain and max(reference + GUARD, exponent) < limit
                 gradient_of_row(
