@@ -41,9 +41,9 @@ def unit_of_base(base: object) -> float:
     """Return one nat in the unit of the loss: 1 for nats, 1 / ln(base) otherwise."""
     if base is None:
         return 1.0
-    wanted = "a positive number other than 1, or None for nats"
+    wanted = "a finite number above 1, or None for nats"
     number = check_real("base", base, wanted)
-    if not 0.0 < number < math.inf or number == 1.0:
+    if not 1.0 < number < math.inf:
         message = f"`base` must be {wanted}; got {base!r}."
         raise OptionError(message)
     return 1.0 / math.log(number)

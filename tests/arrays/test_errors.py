@@ -48,9 +48,9 @@ OPTIONS = [
     ({"label_smoothing": 1.5}, "`label_smoothing` must lie in [0, 1]; got 1.5."),
     ({"label_smoothing": NAN}, "`label_smoothing` must lie in [0, 1]; got nan."),
     ({"label_smoothing": "a"}, "`label_smoothing` must be a number in [0, 1]; got 'a'."),
-    ({"base": 1}, "`base` must be a positive number other than 1, or None for nats; got 1."),
-    ({"base": -2.0}, "`base` must be a positive number other than 1, or None for nats; got -2.0."),
-    ({"base": "e"}, "`base` must be a positive number other than 1, or None for nats; got 'e'."),
+    ({"base": 1}, "`base` must be a finite number above 1, or None for nats; got 1."),
+    ({"base": -2.0}, "`base` must be a finite number above 1, or None for nats; got -2.0."),
+    ({"base": "e"}, "`base` must be a finite number above 1, or None for nats; got 'e'."),
     ({"ignore_index": 0.5}, "`ignore_index` must be an integer or None; got 0.5."),
 ]
 AXES = [
@@ -255,7 +255,7 @@ def test_errors_of_binary_probabilities_and_out() -> None:
     text = "1 of 2 elements are impossible, with prediction 0 where the truth is not; the first is element 1."
     assert_raises(lambda: door([0.5, 0.0], [0, 1], zero="raise"), ImpossibleEventError, text)
     out = np.zeros((3, 2)).T
-    text = f"`out` must be contiguous; got strides {out.strides}."
+    text = f"`out` must be C-contiguous; got strides {out.strides}."
     grad = crossent.binary_cross_entropy_and_grad
     assert_raises(lambda: grad(LOGITS, np.ones((2, 3)), out=out), ShapeError, text)
 

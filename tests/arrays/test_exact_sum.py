@@ -198,7 +198,7 @@ def test_bad_input_is_an_error_that_says_so() -> None:
         (
             lambda: ExactSum().add_products([1.0], [1.0, 2.0]),
             ShapeError,
-            "`a` and `b` must have the same number of elements; got 1 and 2.",
+            "`a` and `b` must have one shape; got (1,) and (2,).",
         ),
         (lambda: ExactSum().add_products([1.0], [1j]), DtypeError, "`b` must hold real numbers; got complex128."),
         (lambda: ExactSum().merge(1.0), DtypeError, "`other` must be an ExactSum; got float."),

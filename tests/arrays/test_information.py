@@ -140,7 +140,7 @@ ERRORS = [
     (
         lambda: crossent.entropy([1.0], base=1),
         OptionError,
-        "`base` must be a positive number other than 1, or None for nats; got 1.",
+        "`base` must be a finite number above 1, or None for nats; got 1.",
     ),
     (lambda: crossent.entropy_of(""), EmptyError, "`samples` must hold at least one symbol; got none."),
     (lambda: crossent.entropy_of([[1], [2]]), DtypeError, None),

@@ -97,3 +97,27 @@ def test_wrong_usage_is_one_line_too(capsys: Capture, arguments: tuple[str, ...]
     assert captured.err.startswith("crossent: ")
     assert captured.err.endswith(" See `crossent --help`.\n")
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("1 0", "1 0", "--foo"), "No such option: --foo"),
+        (("1 0", "1 0", "--foo=3"), "No such option: --foo"),
+        (("--foo", "1 0", "1 0"), "No such option: --foo"),
+        (("1 0", "--foo", "3", "1 0"), "No such option: --foo"),
+        (("--foo",), "No such option: --foo"),
+        (("1 0", "1 0", "-f"), "No such option: -f"),
+        (("1 0", "1 0", "-1 2"), "Got unexpected extra argument(s) (-1 2)"),
+    ],
+)
+def test_an_option_that_does_not_exist(capsys: Capture, arguments: tuple[str, ...], line: str) -> None:
+    assert run(["explain", *arguments]) == 2
+    assert capsys.readouterr().err == f"crossent: {line} See `crossent --help`.\n"
+
+
+@pytest.mark.parametrize("prediction", ["-1.5 2 0", "-inf 0 1", "-Infinity,0,1", "-.5 1 2"])
+@pytest.mark.parametrize("before", [(), ("--",)])
+def test_a_prediction_is_no_unknown_option(capsys: Capture, prediction: str, before: tuple[str, ...]) -> None:
+    found = json.loads(printed(capsys, "--json", "--kind", "logits", *before, "1", prediction))
+    assert found == explain("1", prediction, kind="logits").to_dict()

@@ -10,7 +10,7 @@ from crossent._kernels.cpu import sigmoid_cross_entropy as kernels
 from crossent.arrays._from_probs import read_floor
 from crossent.arrays._gradient import clear_rows, gradient_array
 from crossent.arrays._input import address_of, as_array, as_numbers, is_floating
-from crossent.arrays._rows import gradient_scale, read_options, read_weights, reduce_losses, total_weight
+from crossent.arrays._rows import gradient_scales, read_options, read_weights, reduce_losses, total_weight
 from crossent.arrays._words import where_is
 from crossent.arrays.targets import check_ignore_index
 from crossent.errors import DtypeError, ImpossibleEventError, OptionError, RangeError, ShapeError
@@ -103,8 +103,9 @@ def evaluate(
     if with_gradient:
         result, gradient = gradient_array(out, numbers, [stored, counted, own_weight], name, order="C")
         if not gradient.array.flags.c_contiguous:
-            message = "`out` must be contiguous; got strides " + str(gradient.array.strides) + "."
+            message = "`out` must be C-contiguous; got strides " + str(gradient.array.strides) + "."
             raise ShapeError(message)
+    scale, scales = gradient_scales(checked, denominator, own_weight, stored.size)
     losses = np.empty(shape, numbers.result)
     taking_part = np.ascontiguousarray(counted) if counted is not None else None
     arguments = (
@@ -116,8 +117,8 @@ def evaluate(
         float(pair[0]) if pair is not None else 1.0,
         float(pair[1]) if pair is not None else 1.0,
         checked.smoothing,
-        address_of(own_weight) if own_weight is not None else 0,
-        gradient_scale(checked, denominator),
+        address_of(scales) if scales is not None else 0,
+        scale,
         checked.unit,
         address_of(losses),
         address_of(gradient.array) if gradient is not None else 0,
@@ -133,7 +134,7 @@ def evaluate(
         clear_rows(gradient, None, own_weight)
     if zero == "raise":
         _check_possible(losses)
-    return reduce_losses(losses, checked, denominator, own_weight, stacklevel=4), result
+    return reduce_losses(losses, checked, denominator, own_weight, stacklevel=4, unit_name="element"), result
 
 
 def _check_probabilities(values: np.ndarray, counted: np.ndarray | None) -> None:

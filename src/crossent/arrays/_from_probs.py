@@ -15,7 +15,7 @@ from crossent.arrays._gradient import clear_rows, gradient_array
 from crossent.arrays._input import Numbers, as_array, as_numbers
 from crossent.arrays._layout import blocks_of_rows
 from crossent.arrays._rows import (
-    gradient_scale,
+    gradient_scales,
     read_options,
     read_weights,
     read_where,
@@ -89,6 +89,7 @@ def evaluate(
     if with_gradient:
         others = [rows.dense.array if rows.dense is not None else rows.ids, mask, own_weight, per_class]
         result, gradient = gradient_array(out, numbers, others, name)
+    scale, scales = gradient_scales(checked, denominator, own_weight, rows.ids.size)
     losses = np.empty(rows_shape, numbers.result)
     sums = np.empty(rows.ids.size)
     _fill(
@@ -104,8 +105,8 @@ def evaluate(
         logarithms=name == "log_probs",
         rescale=normalized == "rescale",
         floor=floor,
-        scales=own_weight,
-        scale=gradient_scale(checked, denominator),
+        scales=scales,
+        scale=scale,
         unit=checked.unit,
     )
     if gradient is not None:

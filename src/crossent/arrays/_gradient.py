@@ -44,6 +44,9 @@ def gradient_array(
     if array.size and not np.may_share_memory(stored.array, array):
         message = "`out` must have native byte order and strides in whole elements."
         raise DtypeError(message)
+    if _overlaps_itself(array):
+        message = f"`out` must not overlap itself; got strides {array.strides} for shape {array.shape}."
+        raise RangeError(message)
     own = numbers.array
     in_place = (
         address_of(own) == address_of(stored.array)
@@ -61,6 +64,16 @@ def gradient_array(
 def _overlap(first: np.ndarray, second: np.ndarray) -> bool:
     # numpy 2.4: the stub knows -1 and 0 only, the function any number of steps
     return bool(np.may_share_memory(first, second, max_work=_MOST_WORK))  # type: ignore[arg-type]
+
+
+def _overlaps_itself(array: np.ndarray) -> bool:
+    """Say whether two elements may share memory: the dimensions do not nest, from the smallest stride up."""
+    reach = array.itemsize
+    for stride, length in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if stride < reach:
+            return array.size > 0
+        reach = stride * (length - 1) + reach
+    return False
 
 
 def clear_rows(gradient: Numbers, axis: int | None, sample_weight: np.ndarray | None) -> None:

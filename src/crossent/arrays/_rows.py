@@ -111,11 +111,20 @@ def is_nothing(denominator: "float | int | ExactSum") -> bool:
     return (denominator.value() if isinstance(denominator, ExactSum) else denominator) == 0
 
 
-def gradient_scale(options: Options, denominator: "float | int | ExactSum") -> float:
-    """Return what every gradient is multiplied by."""
+def gradient_scales(
+    options: Options, denominator: "float | int | ExactSum", sample_weight: np.ndarray | None, rows: int
+) -> tuple[float, np.ndarray | None]:
+    """Return what every gradient is multiplied by, and what each row's is multiplied by besides."""
     if options.reduction != "mean" or is_nothing(denominator):
-        return 1.0
-    return 1.0 / (denominator.value() if isinstance(denominator, ExactSum) else float(denominator))
+        return 1.0, sample_weight
+    plain = denominator.value() if isinstance(denominator, ExactSum) else float(denominator)
+    if 1e-200 < plain < 1e200:
+        return 1.0 / plain, sample_weight
+    # 1 / plain would overflow, or be 0 where plain overflowed: a power of two moves from the one factor to the other
+    shift = 1000 if plain > 1.0 else -1000
+    exact = denominator if isinstance(denominator, ExactSum) else ExactSum().add([plain])
+    weights = sample_weight if sample_weight is not None else np.ones(rows)
+    return 1.0 / exact.divided_by(2.0**shift), np.ldexp(weights, -shift)
 
 
 def reduce_losses(
@@ -124,6 +133,7 @@ def reduce_losses(
     denominator: "float | int | ExactSum",
     sample_weight: np.ndarray | None,
     stacklevel: int,
+    unit_name: str = "row",
 ) -> float | np.ndarray:
     """Return the rows' losses, their exact sum, or their exact mean, rounded once; warn where rows are impossible.
 
@@ -134,17 +144,17 @@ def reduce_losses(
             weights = sample_weight.reshape(losses.shape)
             with np.errstate(invalid="ignore"):  # 0 * inf: a row of weight 0 does not take part
                 losses = np.where(weights == 0.0, 0.0, losses * weights).astype(losses.dtype)
-        _warn_of_impossible_rows(losses, stacklevel + 1)
+        _warn_of_impossible_rows(losses, unit_name, stacklevel + 1)
         return losses
     exact = ExactSum()
     if sample_weight is None:
         exact.add(losses)
     else:
-        exact.add_products(sample_weight, losses)
+        exact.add_products(sample_weight, losses.reshape(-1))
     value = exact.value() if options.reduction == "sum" else _mean(exact, options, denominator)
     if not exact.finite:
         taking_part = losses if sample_weight is None else losses[(sample_weight != 0.0).reshape(losses.shape)]
-        _warn_of_impossible_rows(taking_part, stacklevel + 1)
+        _warn_of_impossible_rows(taking_part, unit_name, stacklevel + 1)
     return value
 
 
@@ -157,10 +167,10 @@ def _mean(exact: ExactSum, options: Options, denominator: "float | int | ExactSu
     return 0.0 if options.empty == "zero" else float("nan")
 
 
-def _warn_of_impossible_rows(losses: np.ndarray, stacklevel: int) -> None:
+def _warn_of_impossible_rows(losses: np.ndarray, unit_name: str, stacklevel: int) -> None:
     impossible = int(np.count_nonzero(losses == np.inf))
     if impossible:
-        rows = "row" if losses.size == 1 else "rows"
+        rows = unit_name if losses.size == 1 else f"{unit_name}s"
         verb = "has" if impossible == 1 else "have"
         message = (
             f"{impossible} of {losses.size} {rows} {verb} an infinite loss: the prediction is 0 where the truth is not."

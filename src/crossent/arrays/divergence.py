@@ -24,7 +24,7 @@ def kl_divergence(p: Any, q: Any, /, *, axis: int = -1, base: float | None = Non
         Truth and prediction; leading dimensions broadcast.
     axis : int
         The class axis of both.
-    base : float or None
+    base : float above 1, or None
         The base of the logarithm; None is e, so nats; 2 gives bits.
 
     Returns
@@ -80,7 +80,7 @@ def js_divergence(p: Any, q: Any, /, *, axis: int = -1, base: float | None = Non
         Leading dimensions broadcast.
     axis : int
         The class axis of both.
-    base : float or None
+    base : float above 1, or None
         The base of the logarithm; None is e, so nats; 2 gives bits.
 
     Returns

@@ -28,7 +28,7 @@ def entropy(p: Any, /, *, axis: int = -1, base: float | None = None) -> float | 
         Any leading dimensions.
     axis : int
         The class axis.
-    base : float or None
+    base : float above 1, or None
         The base of the logarithm; None is e, so nats; 2 gives bits.
 
     Returns
@@ -88,7 +88,7 @@ def entropy_of(samples: Any, /, *, base: float | None = None) -> float:
     ----------
     samples : str, bytes, array, or iterable of hashable objects
         The symbols: the letters of a text, the elements of an array, the items of a list.
-    base : float or None
+    base : float above 1, or None
         The base of the logarithm; None is e, so nats; 2 gives bits.
 
     Returns
@@ -103,7 +103,7 @@ def entropy_of(samples: Any, /, *, base: float | None = None) -> float:
     DtypeError
         If `samples` is neither an array nor iterable, or holds something that cannot be counted; also a TypeError.
     OptionError
-        If `base` is not a positive number other than 1; also a ValueError.
+        If `base` is not a finite number above 1; also a ValueError.
 
     Notes
     -----
@@ -161,7 +161,7 @@ def perplexity(loss: Any, /, *, base: float | None = None) -> float | np.ndarray
     ----------
     loss : float or array
         A cross-entropy or an entropy, in nats, or in the unit of `base`: the mean, not the sum, over rows.
-    base : float or None
+    base : float above 1, or None
         The base that the loss was computed with; None is e.
 
     Returns
@@ -172,7 +172,7 @@ def perplexity(loss: Any, /, *, base: float | None = None) -> float | np.ndarray
     Raises
     ------
     OptionError
-        If `base` is not a positive number other than 1, or `loss` is a word; also a ValueError.
+        If `base` is not a finite number above 1, or `loss` is a word; also a ValueError.
     DtypeError
         If `loss` is an array of anything but real numbers; also a TypeError.
 

@@ -64,10 +64,11 @@ class ExactSum:
 
     def add_products(self, a: Any, b: Any, /) -> Self:
         """Add a_i * b_i of two arrays of one shape, each product exact, and return self."""
-        left, right = _as_doubles(a, "a"), _as_doubles(b, "b")
-        if left.size != right.size:
-            message = f"`a` and `b` must have the same number of elements; got {left.size} and {right.size}."
+        shapes = as_array(a, "a").shape, as_array(b, "b").shape
+        if shapes[0] != shapes[1]:
+            message = f"`a` and `b` must have one shape; got {shapes[0]} and {shapes[1]}."
             raise ShapeError(message)
+        left, right = _as_doubles(a, "a"), _as_doubles(b, "b")
         for start in range(0, left.size, kernels.TERMS_BETWEEN_CARRIES):
             stop = start + kernels.TERMS_BETWEEN_CARRIES
             x, y = left[start:stop], right[start:stop]
@@ -101,6 +102,8 @@ class ExactSum:
             below, weight = denominator, None
         else:
             try:
+                if isinstance(denominator, (str, bytes)):
+                    raise TypeError
                 number = float(denominator)
             except (TypeError, ValueError):
                 message = f"`denominator` must be a number or an ExactSum; got {denominator!r}."
@@ -150,6 +153,10 @@ class ExactSum:
         if not isinstance(other, ExactSum):
             return NotImplemented
         return self._integer() == other._integer() and bool(np.all(self._specials == other._specials))
+
+    def __reduce__(self) -> "tuple[Any, tuple[bytes]]":
+        # pickle and copy: the kernels' address belongs to this object's own memory
+        return type(self).from_bytes, (self.to_bytes(),)
 
     def __repr__(self) -> str:
         return f"ExactSum({self.value()!r})"

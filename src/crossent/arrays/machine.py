@@ -8,6 +8,7 @@ import numpy as np
 
 from crossent._checks import check_count
 from crossent._kernels.cpu import _jit, _threads
+from crossent.errors import DtypeError
 
 
 def set_num_threads(count: int, /) -> None:
@@ -67,13 +68,20 @@ def warm_up(dtype: Any = np.float32, /) -> None:
     --------
     >>> warm_up()
     """
-    from crossent.arrays._input import as_numbers  # see below
+    from crossent.arrays._input import FLOATS, as_numbers  # see below
     from crossent.arrays.softmax_cross_entropy import (  # setting threads need not load the kernels
         cross_entropy_and_grad,
     )
 
+    try:
+        if dtype is None:  # NumPy's word for float64, but nobody's for logits
+            raise TypeError
+        wanted = np.dtype(dtype)
+    except TypeError:
+        message = f"`dtype` must be a floating-point dtype ({FLOATS}); got {dtype!r}."
+        raise DtypeError(message) from None
     for classes in (4, 256):  # the two layouts
-        logits = np.zeros((2, classes), dtype)
+        logits = np.zeros((2, classes), wanted)
         as_numbers(logits, "dtype")
         cross_entropy_and_grad(logits, np.zeros(2, np.int64))
         cross_entropy_and_grad(logits, np.full(logits.shape, 1.0 / classes))

@@ -130,7 +130,7 @@ def binary_cross_entropy_and_grad(
     logits, targets, sample_weight, class_weight, where, ignore_index, label_smoothing, reduction, denominator, base, \
 empty
         As for `binary_cross_entropy`.
-    out : array of the logits' shape, contiguous, writeable
+    out : array of the logits' shape, C-contiguous, writeable
         As for `cross_entropy_and_grad`.
 
     Returns
@@ -302,7 +302,7 @@ def binary_cross_entropy_from_probs_and_grad(
     probs, targets, zero, eps, sample_weight, class_weight, where, ignore_index, label_smoothing, reduction, \
 denominator, base, empty
         As for `binary_cross_entropy_from_probs`.
-    out : array of the shape of `probs`, contiguous, writeable
+    out : array of the shape of `probs`, C-contiguous, writeable
         As for `cross_entropy_and_grad`.
 
     Returns

@@ -10,7 +10,7 @@ from crossent.arrays._class_weights import class_weight_of_rows
 from crossent.arrays._gradient import clear_rows, gradient_array
 from crossent.arrays._input import Numbers, as_array, as_numbers
 from crossent.arrays._rows import (
-    gradient_scale,
+    gradient_scales,
     read_options,
     read_weights,
     read_where,
@@ -67,7 +67,7 @@ def cross_entropy(
     denominator : {"weight", "count"} or positive float
         What a mean divides by: the sum of the weights that took part (sample weight times the target's class weight),
         the number of rows that took part, or the caller's number (a global token count).
-    base : float or None
+    base : float above 1, or None
         The base of the logarithm; None is e, so nats; 2 gives bits.
     empty : {"nan", "zero", "raise"}
         What the mean is if nothing took part.
@@ -261,7 +261,7 @@ def _evaluate(
         others = [rows.dense.array if rows.dense is not None else rows.ids, mask, own_weight, per_class]
         result, gradient = gradient_array(out, numbers, others, "logits")
     losses = np.empty(rows_shape, numbers.result)
-    scale = gradient_scale(checked, denominator)
+    scale, scales = gradient_scales(checked, denominator, own_weight, rows.ids.size)
     general = mask is not None or checked.smoothing > 0.0
     todo = None
     soft_numbers = numbers
@@ -278,7 +278,7 @@ def _evaluate(
                 losses,
                 gradient,
                 weights=row_weight,
-                scales=own_weight,
+                scales=scales,
                 scale=scale,
                 unit=checked.unit,
             )
@@ -299,7 +299,7 @@ def _evaluate(
             mask=mask,
             class_weight=per_class,
             smoothing=checked.smoothing,
-            scales=own_weight,
+            scales=scales,
             scale=scale,
             unit=checked.unit,
         )

@@ -70,8 +70,9 @@ class TopKTargets:
                 f"got {id_array.shape} and {share_array.shape}."
             )
             raise ShapeError(message)
-        self.ids = id_array
-        self.probs = np.ascontiguousarray(share_array, dtype=np.float64)
+        # copies: what is checked here must not change later, under the caller's hands or under `out=`
+        self.ids = np.array(id_array, order="C")
+        self.probs = np.array(share_array, dtype=np.float64, order="C")
         self.rest = rest
         self._check()
 

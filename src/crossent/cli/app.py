@@ -17,8 +17,8 @@ INTERRUPTED = 130  # what today's typer makes of Ctrl-C; older ones raise Abort
 # rich markup off: its import costs more time than an explanation, and help must survive a pipe
 app = typer.Typer(name="crossent", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(score)
-# a PREDICTION such as "-1.5 2 0.3" begins like an option, but is none that we know
-app.command(context_settings={"ignore_unknown_options": True})(explain)
+# a PREDICTION such as "-1.5 2 0.3" begins like an option, but is none that we know; explain tells the two apart
+app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(explain)
 
 
 def _show_version(wanted: bool) -> None:

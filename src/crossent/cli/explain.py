@@ -1,5 +1,6 @@
 """``crossent explain``: one prediction, explained on the terminal or as JSON."""
 
+import re
 from enum import StrEnum
 from typing import Annotated
 
@@ -26,15 +27,35 @@ class BaseOption(StrEnum):
     TEN = "10"
 
 
+# "-inf" is a number.
+_UNKNOWN_OPTION = re.compile(r"(--?(?!(?:inf|infinity|nan)\b)[a-z][\w-]*)(?:=.*)?", re.IGNORECASE | re.DOTALL)
+
+
+def _no_option(context: typer.Context, value: str) -> str:
+    if option := _UNKNOWN_OPTION.fullmatch(value):
+        context.fail(f"No such option: {option[1]}")
+    return value
+
+
 def explain(
-    target: Annotated[str, typer.Argument(help='A class id, or one probability per class: "1 0 0 0 0".')],
-    prediction: Annotated[str, typer.Argument(help='One number per class: "0.1 0.5 0.1 0.1 0.2", or 0.1,0.5,...')],
+    context: typer.Context,
+    target: Annotated[
+        str, typer.Argument(help='A class id, or one probability per class: "1 0 0 0 0".', callback=_no_option)
+    ],
+    prediction: Annotated[
+        str,
+        typer.Argument(help='One number per class: "0.1 0.5 0.1 0.1 0.2", or 0.1,0.5,...', callback=_no_option),
+    ],
     kind: Annotated[KindOption, typer.Option(help="What the numbers of PREDICTION are.")] = KindOption.PROBS,
     base: Annotated[BaseOption, typer.Option(help="Base of the logarithm: nats, bits or hartleys.")] = BaseOption.E,
     names: Annotated[str | None, typer.Option(help="One name per class, separated by commas.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every number as JSON.")] = False,
 ) -> None:
     """Explain the cross-entropy of one prediction: where the loss comes from, how bad it is, what moves it."""
+    for extra in context.args:
+        _no_option(context, extra)
+    if context.args:
+        context.fail(f"Got unexpected extra argument(s) ({' '.join(context.args)})")
     explanation = explain_prediction(
         target,
         prediction,

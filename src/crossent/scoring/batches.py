@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,10 @@ class Source(Protocol):
     def schema(self) -> Any: ...
     @property
     def rows(self) -> int | None: ...
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """What is in the file but cannot be a column, by name, with the sentence that says why."""
+        ...
 
     def batches(self, columns: Sequence[str], batch_rows: int, types: Mapping[str, Any]) -> Iterator[Any]:
         """Yield record batches of `columns`; `types` are asked of formats whose text has no types of its own."""
@@ -40,6 +44,7 @@ class ParquetSource:
     schema: Any
     rows: int | None
     format: str = "Parquet"
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path) -> "ParquetSource":
@@ -61,6 +66,7 @@ class CsvSource:
     separator: str
     rows: int | None = None
     format: str = "CSV"
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path) -> "CsvSource":
@@ -96,6 +102,7 @@ class IpcSource:
     schema: Any
     format: str
     rows: int | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path) -> "IpcSource":

@@ -1,6 +1,6 @@
 """Which column holds the labels and which hold the predictions: by the caller's word, by name, never by position."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,6 +161,26 @@ def predictions_by_labels(schema: Any, label: str, first: Any) -> Predictions | 
         if len(chosen) > 1 and values and values <= chosen.keys():
             return Predictions(tuple(chosen.values()), tuple(chosen), None, "named as the labels")
     return None
+
+
+def refuse_skipped(skipped: Mapping[str, str], chosen: Iterable[str]) -> None:
+    """Raise SourceError if something that cannot be a column was chosen."""
+    for name in chosen:
+        if name in skipped:
+            raise SourceError(skipped[name])
+
+
+def skipped_predictions(
+    skipped: Iterable[str], predictions: Predictions | None, request: tuple[Kind, str | list[str]] | None
+) -> list[str]:
+    """Return what would be among the predictions if it could be a column: a class must not vanish unseen."""
+    if request is not None:
+        prefix = request[1] if predictions and not predictions.is_list else None
+        return [name for name in skipped if isinstance(prefix, str) and name.startswith(prefix)]
+    if predictions is None or not predictions.reason:
+        return [name for name in skipped if whole_name_kind(name)[0]]
+    prefixes = {parts[0] for name in predictions.columns if (parts := split_prefix(name)) and not predictions.is_list}
+    return [name for name in skipped if (parts := split_prefix(name)) and parts[0] in prefixes]
 
 
 def is_list(kind: Any) -> bool:

@@ -18,6 +18,8 @@ from crossent.scoring.columns import (
     predictions_by_labels,
     predictions_by_name,
     predictions_by_request,
+    refuse_skipped,
+    skipped_predictions,
 )
 from crossent.scoring.kinds import Kind, kind_by_evidence
 from crossent.scoring.rows import prediction_matrix
@@ -58,12 +60,16 @@ def understand(source: Source, asked: Asked) -> Reading:
     taken: set[str] = set()
     if request is not None:
         taken = set(request[1]) if isinstance(request[1], list) else {request[1]}
+    refuse_skipped(source.skipped, taken if asked.target is None else taken | {asked.target})
     found = label_by_name(schema.names, asked.target, taken)
+    if found is None and (unusable := label_by_name(list(source.skipped), None, taken)):
+        refuse_skipped(source.skipped, {unusable[0]})
     label = found[0] if found else None
     if request is not None:
         predictions: Predictions | None = predictions_by_request(schema, label, *request)
     else:
         predictions = predictions_by_name(schema, label)
+    refuse_skipped(source.skipped, skipped_predictions(source.skipped, predictions, request))
     label, label_reason = found or label_left_over(schema, predictions)
     first = _first_batch(source, (label, *predictions.columns) if predictions else tuple(schema.names))
     predictions = predictions or predictions_by_labels(schema, label, first)

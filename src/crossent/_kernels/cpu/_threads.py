@@ -58,31 +58,49 @@ def _current_pool(workers: int) -> ThreadPoolExecutor:
         return _pool
 
 
+def _wait_for_all(helpers: "list[Future[None]]") -> None:
+    """Wait for every helper, also through Ctrl-C: they write to arrays that the caller is about to let go."""
+    interrupt: KeyboardInterrupt | None = None
+    while True:
+        try:
+            wait(helpers)
+            break
+        except KeyboardInterrupt as caught:
+            interrupt = caught
+    if interrupt is not None:
+        raise interrupt
+
+
 def spread(task: Callable[[int, int], None], rows: int, traffic_bytes: int, step: int = 1) -> None:
     """Call task(first, last) for ranges that cover `rows`, each a multiple of `step` long, on every thread."""
-    threads = min(num_threads(), -(-rows // step))
-    if threads <= 1 or traffic_bytes < _WORTH_SPREADING_BYTES:
+    # the number of threads costs a system call, 2 us: a small task does not ask
+    threads = min(num_threads(), -(-rows // step)) if traffic_bytes >= _WORTH_SPREADING_BYTES else 1
+    if threads <= 1:
         if rows:
             task(0, rows)
         return
     length = -(-rows // (threads * _RANGES_PER_THREAD * step)) * step
     starts = range(0, rows, length)
     turn = itertools.count()
+    stop = threading.Event()
 
     def work() -> None:
-        while (i := next(turn)) < len(starts):
+        while not stop.is_set() and (i := next(turn)) < len(starts):
             task(starts[i], min(starts[i] + length, rows))
 
     helpers: list[Future[None]] = []
     try:
-        pool = _current_pool(max(num_threads() - 1, 1))  # another thread may have set it to 1 by now
-        for _ in range(threads - 1):
-            helpers.append(pool.submit(work))  # not a comprehension: those before a failure have to be waited for
-    except RuntimeError:
-        pass  # the pool is closing or no thread can be started: this thread does the work
-    try:
+        try:
+            pool = _current_pool(max(num_threads() - 1, 1))  # another thread may have set it to 1 by now
+            for _ in range(threads - 1):
+                helpers.append(pool.submit(work))  # not a comprehension: those before a failure have to be waited for
+        except RuntimeError:
+            pass  # the pool is closing or no thread can be started: this thread does the work
         work()
+    except BaseException:
+        stop.set()
+        raise
     finally:
-        wait(helpers)  # all of them, whatever failed: they write to the caller's arrays
+        _wait_for_all(helpers)
     for helper in helpers:
         helper.result()

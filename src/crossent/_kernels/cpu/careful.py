@@ -101,7 +101,7 @@ def careful_row(
             value = load(x, base + c * class_stride, tag, 0.0) - origin
             entry = 0.0
             if c == target:
-                entry = -scale * share
+                entry = 0.0 - scale * share
             elif value - top > 2.0 * _VANISHED:
                 shifted, correction = exp_parts(value)
                 entry = scaled(m * (1.0 + correction), exponent_of(shifted) - e)

@@ -42,6 +42,8 @@ def surprisal(q: Any, total: Any, total_error: Any, logarithms: Any, rescale: An
 def slope(q: Any, y: Any, mass: Any, total: Any, logarithms: Any, rescale: Any, floor: Any) -> Any:
     """Return the derivative of the row's loss with respect to one entry as given."""
     share = 0.0
+    if rescale and total == 0.0:  # nothing to divide by: impossible where the truth is, 0 elsewhere, never inf - inf
+        return -np.inf if y > 0.0 else 0.0
     if y != 0.0:
         share = -y if logarithms else -y / q
         if not logarithms and q < floor:

@@ -110,7 +110,8 @@ def sum_rest(scratch: Any, classes: Any, tag: Any) -> Any:
             shifted, _ = exp_parts(load(scratch, _TILE + c * LANES + r, 1.0, 1.0))
             others = choose(load_integer(scratch, _TARGET + r) == c, none, shifted)
             store(scratch, _REFERENCE + r, larger(load_integer(scratch, _REFERENCE + r), others), none)
-            store(scratch, _SMALLEST + r, smaller(load_integer(scratch, _SMALLEST + r), shifted), none)
+            if same_type(tag, 1.0):  # only float64 gradients can be subnormal in float64
+                store(scratch, _SMALLEST + r, smaller(load_integer(scratch, _SMALLEST + r), shifted), none)
     limit = limit_of(1.0)
     for r in range(LANES):
         exponent = exponent_of(load_integer(scratch, _REFERENCE + r))
@@ -126,19 +127,20 @@ def sum_rest(scratch: Any, classes: Any, tag: Any) -> Any:
             low = load(scratch, _LOW + r, 1.0, 1.0)
             shifted, correction = exp_parts(at_least(x_c, low))
             whole = power_over(shifted, exponent_offset(load_integer(scratch, _REFERENCE + r), 1.0))
-            # what the gradient will need; 0 and not 2**-1022, whose products would trap into microcode
-            own = choose(x_c > low, fma(whole, correction, whole), 0.0)
-            store(scratch, _TILE + c * LANES + r, own, 1.0)
-            whole = choose(load_integer(scratch, _TARGET + r) == c, 0.0, whole)
-            rest, parts = load(scratch, _REST + r, 1.0, 1.0), load(scratch, _CORRECTIONS + r, 1.0, 1.0)
+            term = fma(whole, correction, whole)
+            # what the gradient will need; 0 and not 2**-962, whose products would trap into microcode
+            store(scratch, _TILE + c * LANES + r, choose(x_c > low, term, 0.0), 1.0)
+            left_out = load_integer(scratch, _TARGET + r) == c
+            rest = load(scratch, _REST + r, 1.0, 1.0)
             if same_type(tag, 1.0):
+                whole = choose(left_out, 0.0, whole)
                 rest, error = two_sum(rest, load(scratch, _ERRORS + r, 1.0, 1.0), whole)
-                parts, error = two_sum(parts, error, whole * correction)
+                parts, error = two_sum(load(scratch, _CORRECTIONS + r, 1.0, 1.0), error, whole * correction)
                 store(scratch, _ERRORS + r, error, 1.0)
+                store(scratch, _CORRECTIONS + r, parts, 1.0)
             else:
-                rest, parts = rest + whole, fma(whole, correction, parts)
+                rest += choose(left_out, 0.0, term)
             store(scratch, _REST + r, rest, 1.0)
-            store(scratch, _CORRECTIONS + r, parts, 1.0)
 
 
 @inline
@@ -170,7 +172,7 @@ def finish_rows(scratch: Any) -> Any:
         store(scratch, _MULTIPLIER + r, scale / total * choose(ahead, reach, 1.0), 1.0)
         unlikely = odds < 1.0
         share = choose(unlikely, odds, 1.0) / (1.0 + choose(unlikely, odds, 1.0 / odds))
-        store(scratch, _REST + r, -scale * share, 1.0)
+        store(scratch, _REST + r, 0.0 - scale * share, 1.0)
         store(scratch, _SMALLEST + r, load_integer(scratch, _SMALLEST + r) - e - (_LOWEST + 2), e)
 
 

@@ -91,7 +91,7 @@ def rows(
                 gradient_of_row(
                     x + base * size, size, classes, out, gradient_size, m, e, plain, stream, scratch, tag, like, out_tag
                 )
-                store(out, target, narrow(-row_scale * share_of_rest(q, k), out_tag), out_tag)
+                store(out, target, narrow(0.0 - row_scale * share_of_rest(q, k), out_tag), out_tag)
         else:
             loss = careful_row(x, base, np.int64(1), classes, target, row_scale, out, np.int64(1), tag, out_tag)
         store(losses, r, loss * weight * unit, loss_tag)
