@@ -49,18 +49,25 @@ def parts_of(value: Any) -> Any:
 
 
 @kernel
-def add(limbs: Any, values: Any, count: Any, specials: Any) -> Any:
-    """Add values (count,); specials (3,) int64 counts +inf, -inf and NaN."""
+def add(limbs: Any, values: Any, count: Any, specials: Any, tag: Any) -> Any:
+    """Add values (count,), stored as tag says; specials (3,) int64 counts +inf, -inf and NaN."""
     for i in range(count):
-        value = load(values, i, 1.0, 1.0)
+        value = load(values, i, tag, 1.0)
         if not abs(value) < np.inf:
             kind = np.int64(2) if value != value else np.int64(value < 0.0)
             store(specials, kind, load_integer(specials, kind) + 1, kind)
             continue
         negative, mantissa, position = parts_of(value)
         position += 1074
-        add_piece(limbs, mantissa & _LOW, position, negative)
-        add_piece(limbs, mantissa >> np.int64(32), position + 32, negative)
+        # 53 bits, shifted by up to 31, lie in three limbs; each shift is below 64
+        sign = np.int64(-1) if negative else np.int64(1)
+        limb, shift = position >> 5, position & 31
+        back = np.int64(32) - shift
+        low, middle = (mantissa << shift) & _LOW, (mantissa >> back) & _LOW
+        high = (mantissa >> np.int64(32)) >> back
+        store(limbs, limb, load_integer(limbs, limb) + sign * low, limb)
+        store(limbs, limb + 1, load_integer(limbs, limb + 1) + sign * middle, limb)
+        store(limbs, limb + 2, load_integer(limbs, limb + 2) + sign * high, limb)
 
 
 @kernel
