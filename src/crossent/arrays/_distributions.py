@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 
 from crossent._checks import check_axis
+from crossent.arrays._from_probs import SUM_TOLERANCE
 from crossent.arrays._input import Numbers, as_array, as_numbers, is_floating
 from crossent.arrays._words import class_at, where_is
 from crossent.errors import DtypeError, NormalizationWarning, RangeError, ShapeError
-
-# As at the probability door, per dtype: the square root of its precision.
-_SUM_TOLERANCE = {"float16": 2.0**-5, "bfloat16": 2.0**-3.5, "float32": 2.0**-11.5, "float64": 2.0**-26}
 
 
 def read_distribution(p: Any, name: str, axis: int, stacklevel: int) -> tuple[np.ndarray, np.dtype]:
@@ -31,7 +29,7 @@ def read_distribution(p: Any, name: str, axis: int, stacklevel: int) -> tuple[np
         message = f"`{name}` must lie in [0, 1]; {class_at(place[:-1], place[-1])} has {rows[place]}."
         raise RangeError(message)
     sums = rows.sum(axis=-1)
-    off = np.abs(sums - 1.0) > _SUM_TOLERANCE[numbers.dtype_name]
+    off = np.abs(sums - 1.0) > SUM_TOLERANCE[numbers.dtype_name]
     if off.any():
         place = tuple(int(i) for i in np.argwhere(off)[0])
         where = where_is(place) or "it "

@@ -34,7 +34,7 @@ from crossent.errors import (
 )
 
 # How far a row's sum may be from 1 before it is said: the square root of the dtype's precision, as in scikit-learn.
-_SUM_TOLERANCE = {"float16": 2.0**-5, "bfloat16": 2.0**-3.5, "float32": 2.0**-11.5, "float64": 2.0**-26}
+SUM_TOLERANCE = {"float16": 2.0**-5, "bfloat16": 2.0**-3.5, "float32": 2.0**-11.5, "float64": 2.0**-26}
 
 
 def read_floor(zero: object, eps: object) -> float:
@@ -113,7 +113,7 @@ def evaluate(
         clear_rows(gradient, axis, own_weight)
     _check_entries(numbers, axis, sums, name)
     if normalized in ("warn", "raise"):
-        _check_sums(sums, rows_shape, _SUM_TOLERANCE[numbers.dtype_name], normalized)
+        _check_sums(sums, rows_shape, SUM_TOLERANCE[numbers.dtype_name], normalized)
     if zero == "raise":
         _check_possible(losses)
     return reduce_losses(losses, checked, denominator, own_weight, stacklevel=4), result
