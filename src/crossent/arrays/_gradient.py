@@ -85,6 +85,10 @@ def clear_rows(gradient: Numbers, axis: int | None, sample_weight: np.ndarray | 
     rows[(sample_weight == 0.0).reshape(shape)] = 0
 
 
-def streams(array: np.ndarray) -> bool:
-    """Say whether a gradient goes past the caches."""
-    return array.nbytes >= _STREAM_BYTES
+def streams(out: Any, array: np.ndarray) -> bool:
+    """Say whether a gradient goes past the caches.
+
+    A fresh array never does: the system has just cleared its pages in cache, and they would be written to memory twice
+    (4096 x 32000: 109 against 91 ms, 2026-11-23).
+    """
+    return out is not None and array.nbytes >= _STREAM_BYTES

@@ -8,7 +8,6 @@ import numpy as np
 
 from crossent._kernels.cpu import _threads, blocks, few_classes, soft_targets, softmax_cross_entropy
 from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS
-from crossent.arrays._gradient import streams
 from crossent.arrays._input import Numbers, address_of
 from crossent.arrays._layout import Block, RowView, blocks_of_rows
 from crossent.arrays.targets import TargetRows
@@ -57,8 +56,12 @@ def hard_losses(
     scales: np.ndarray | None,
     scale: float,
     unit: float,
+    stream: bool,
 ) -> None:
-    """Fill in losses, and gradients where asked for, of rows with one certain class; id -1 gives zeros."""
+    """Fill in losses, and gradients where asked for, of rows with one certain class; id -1 gives zeros.
+
+    `stream` sends gradients past the caches.
+    """
     classes = logits.array.shape[axis]
     loss_tag = losses.dtype.type(0)
     out_tag = gradient.tag if gradient is not None else loss_tag
@@ -77,13 +80,12 @@ def hard_losses(
         size = gradient.array.itemsize if gradient is not None else 0
         # the kernels take their arguments by position only
         if along:
-            stream = gradient is not None and streams(gradient.array)
             task = _along(logits, classes, block, x, out, rows, size, stream, loss_tag, out_tag)
             _threads.spread(with_scratch(blocks.SCRATCH_BYTES, task), block.rows, traffic_bytes)
         else:
-            task = _across(logits, classes, block, x, out, rows, size, loss_tag, out_tag)
-            scratch_bytes = few_classes.scratch_bytes(classes)
-            _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes, few_classes.LANES)
+            task = _across(logits, classes, block, x, out, rows, size, stream, loss_tag, out_tag)
+            scratch_bytes, step = few_classes.scratch_bytes(classes), few_classes.tile_rows(classes)
+            _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes, step)
 
 
 def _along(
@@ -116,15 +118,26 @@ def _across(
     out: RowView,
     rows: tuple[Any, ...],
     size: int,
+    stream: bool,
     loss_tag: Any,
     out_tag: Any,
 ) -> Callable[[int, int, int], None]:
-    before = (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride, classes, *rows)
-    result = (out.address, out.outer_stride, out.inner_stride, out.class_stride, size, out_tag.itemsize == 8)
+    before = (
+        x.address,
+        block.inner,
+        x.outer_stride,
+        x.inner_stride,
+        x.class_stride,
+        logits.array.itemsize,
+        classes,
+        *rows,
+    )
+    result = (out.address, out.outer_stride, out.inner_stride, out.class_stride, size, stream)
+    most_rows = few_classes.tile_rows(classes)
     tags = (logits.tag, loss_tag, out_tag)
 
     def task(first: int, last: int, scratch: int) -> None:
-        few_classes.rows(*before, *result, scratch, first, last, *tags)
+        few_classes.rows(*before, *result, scratch, most_rows, first, last, *tags)
 
     return task
 

@@ -13,8 +13,8 @@ from crossent.errors import DtypeError, RangeError, ShapeError
 
 _FORMAT = b"crossent.ExactSum 1\n"
 _NUMBER_BYTES = kernels.LIMBS * 4 + 8
-# Losses from which a second thread pays: about 0.2 ms of adding.
-_WORTH_SPREADING = 2**16
+# Numbers from which a second thread pays: about 0.5 ms of adding.
+_WORTH_SPREADING = 2**20
 _HALF_LIMB, _LIMB = 1 << 31, 1 << 32
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from crossent._checks import check_axis
 from crossent.arrays import _softmax
 from crossent.arrays._class_weights import class_weight_of_rows
-from crossent.arrays._gradient import clear_rows, gradient_array
+from crossent.arrays._gradient import clear_rows, gradient_array, streams
 from crossent.arrays._input import Numbers, as_array, as_numbers
 from crossent.arrays._rows import (
     gradient_scales,
@@ -281,6 +281,7 @@ def _evaluate(
                 scales=scales,
                 scale=scale,
                 unit=checked.unit,
+                stream=gradient is not None and streams(out, gradient.array),
             )
         if rows.soft:
             todo = np.where(rows.ids >= 0, -2, 0)

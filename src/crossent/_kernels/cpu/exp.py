@@ -74,8 +74,21 @@ _FORMATS = {
         ],
     ),
 }
+# e**x whole, in float64, for |x| <= 700. Where the result is rounded to float32, 2**-33 is accurate enough, and one
+# product reduces x.
+_SINGLE_Q = [
+    0.6931471805599453,
+    0.24022650925021063,
+    0.055504108841199315,
+    0.009618056096717177,
+    0.0013333501938341237,
+    0.00015461676975973325,
+    1.5297502543635438e-05,
+]
 _FORMAT_OF_INTEGER = {form.integer: form for form in _FORMATS.values()}
 _HALF_BITS = types.int16
+# e**-700 = 1e-304 is still a normal number
+_FARTHEST = 700.0
 
 
 @intrinsic
@@ -101,6 +114,39 @@ def exp_parts(typing_context: Any, x: Any) -> Any:
         return context.make_tuple(builder, result, [integer, builder.fmul(r, q)])
 
     return result(x), generate
+
+
+@intrinsic
+def exponential(typing_context: Any, x: Any, tag: Any) -> Any:
+    """Return e**x in float64 for the float64 x: 0 below -700, more than e**699 above 700, NaN for NaN.
+
+    Within 2**-33 where the tag says that x came as float32, and so that the result goes as float32; else within 2**-52.
+    """
+    form = _FORMATS[types.float64]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def constant(number: float) -> Any:
+            return ir.Constant(ir.DoubleType(), number)
+
+        coefficients = _SINGLE_Q if tag == types.float32 else form.q
+        above = builder.fcmp_ordered(">", arguments[0], constant(_FARTHEST))
+        value = builder.select(above, constant(_FARTHEST), arguments[0])
+        shifted = builder.fma(value, constant(form.log2_e[0]), constant(form.rounder))
+        n = builder.fsub(shifted, constant(form.rounder))
+        r = builder.fma(value, constant(form.log2_e[0]), builder.fneg(n))
+        if tag != types.float32:
+            r = builder.fma(value, constant(form.log2_e[1]), r)
+        power = constant(coefficients[-1])
+        for coefficient in [*reversed(coefficients[:-1]), 1.0]:
+            power = builder.fma(r, power, constant(coefficient))
+        # n stands in the low bits of shifted: moved up to the exponent's place, it is added there
+        whole = ir.IntType(64)
+        lift = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, form.fraction))
+        result = builder.bitcast(builder.add(builder.bitcast(power, whole), lift), ir.DoubleType())
+        below = builder.fcmp_ordered("<", value, constant(-_FARTHEST))
+        return builder.select(below, constant(0.0), result)
+
+    return types.float64(types.float64, tag), generate
 
 
 @intrinsic

@@ -1,9 +1,10 @@
-"""Rows kernel of arrays.softmax_cross_entropy for few classes, or any class stride: the lanes of a vector are rows.
+"""Rows kernel of arrays.softmax_cross_entropy for few classes, or any class stride.
 
-A tile of LANES rows is brought class by class into scratch as float64; every step then runs across the rows. The
-arithmetic is float64 throughout: at these sizes the rows' bookkeeping costs more than the exponentials, and the result
-is correctly rounded but for ties. Otherwise the method is that of softmax_cross_entropy, row by row; a row's bits do
-not depend on its neighbours.
+A tile of rows goes through scratch as float64, whose range holds e**x of ordinary logits as they are: no maximum is
+looked for, and nothing subtracted. What belongs to a row is computed across the rows of the tile, as vectors. The
+method is that of softmax_cross_entropy: the target is left out of the sum, loss = log1p(rest / e_t). A row whose rest or
+target lies outside e**-300 to e**300, and every row of float64, is computed by wide_range.py instead, row by row, so
+that a row's bits do not depend on its neighbours.
 
 Traffic in bytes: rows * classes * size read, and as much written with a gradient.
 """
@@ -12,189 +13,259 @@ from typing import Any
 
 import numpy as np
 
+from crossent._kernels.cpu import wide_range
 from crossent._kernels.cpu._jit import inline, kernel
 from crossent._kernels.cpu._llvm import (
-    at_least,
     choose,
-    fma,
+    fence,
     larger,
     load,
     load_integer,
-    power_of_two,
+    prefetch,
+    scale_row,
     smaller,
     store,
+    sum_apart,
     wide_vectors,
 )
-from crossent._kernels.cpu.careful import careful_row, fill_row
-from crossent._kernels.cpu.exp import (
-    LN_2,
-    exp_parts,
-    exponent_of,
-    exponent_offset,
-    greatest_integer,
-    least_integer,
-    limit_of,
-    narrow,
-    power_over,
-    same_type,
-)
-from crossent._kernels.cpu.log import log1p_positive
-from crossent._kernels.cpu.targets import two_sum
+from crossent._kernels.cpu.blocks import LINE_BYTES, STEP, copy_out
+from crossent._kernels.cpu.exp import exponential, narrow, same_type
+from crossent._kernels.cpu.log import log1p_positive, log1p_single
 
-LANES = 32
-# Above this many contiguous classes softmax_cross_entropy.py is faster: at 100 a row takes 150 against 205 ns, at 128 they
-# are even (Xeon, one thread, 2026-11-22), and at 190 the tile leaves the first-level cache.
+# Above this many contiguous classes softmax_cross_entropy.py is faster.
 MOST_CLASSES = 128
-# Scratch is one table of LANES numbers a line. Every access starts from its one address, so that the compiler can
-# tell the lines apart; with an address per line it gave up vectorizing: 28 ns per element instead of 4.
-(
-    _TARGET,
-    _REFERENCE,
-    _REST,
-    _SMALLEST,
-    _SCALE,
-    _LOSS,
-    _MULTIPLIER,
-    _OFFSET,
-    _OUT_OFFSET,
-    _CORRECTIONS,
-    _ERRORS,
-    _LOW,
-    _TILE,
-) = (LANES * line for line in range(13))
-# stands in for all smaller exponents, relative to the reference; 2**60 above the smallest normal number, as a subnormal
-# product traps into microcode
-_LOWEST = -962
-# beyond it 2**k leaves the range of one product: careful.py takes the row
-_LARGEST_ODDS = 900
+# Rows of a tile: as many as keep its numbers in the first-level cache, and at least two lines of float32 a class.
+_MOST_ROWS, _LEAST_ROWS = 128, 32
+_TILE_NUMBERS = 4096
+# Scratch starts with lines of one number a row, then gradients on their way out, then the tile.
+_TARGET, _SCALE, _FACTOR, _TARGET_POWER, _REST, _LOSS, _MULTIPLIER, _OFFSET, _OUT_OFFSET = (
+    _MOST_ROWS * line for line in range(9)
+)
+_SUMS = 9 * _MOST_ROWS  # eight lines
+_RESULT = 17 * _MOST_ROWS
+_TILE = _RESULT + _TILE_NUMBERS + 8
+# Within it neither rest * total nor the products with its reciprocal leave the range of float64.
+_LEAST_POWER, _MOST_POWER = 5.148200222412013e-131, 1.9424263952412558e130  # e**-300, e**300
+
+
+def tile_rows(classes: int) -> int:
+    """Return how many rows go through scratch together."""
+    return min(max(_TILE_NUMBERS // classes // 8 * 8, _LEAST_ROWS), _MOST_ROWS)
 
 
 def scratch_bytes(classes: int) -> int:
     """Return what one thread needs."""
-    return (_TILE + LANES * classes) * 8
+    return (_TILE + tile_rows(classes) * classes + 8) * 8 + wide_range.scratch_bytes(classes)
 
 
 @inline
-def bring_tile(x: Any, scratch: Any, contiguous: Any, class_stride: Any, classes: Any, tag: Any) -> Any:
-    """Copy a tile of rows to scratch, transposed and as float64."""
-    wide_vectors()
-    for c in range(classes):
-        line = _TILE + c * LANES
-        if contiguous:
-            start = load_integer(scratch, _OFFSET) + c * class_stride
-            for r in range(LANES):
-                store(scratch, line + r, load(x, start + r, tag, 1.0), 1.0)
-        else:
-            for r in range(LANES):
-                place = load_integer(scratch, _OFFSET + r) + c * class_stride
-                store(scratch, line + r, load(x, place, tag, 1.0), 1.0)
+def raise_lanes(
+    x: Any, size: Any, offset: Any, class_stride: Any, classes: Any, count: Any, pitch: Any, scratch: Any, tag: Any
+) -> Any:
+    """Fill the tile class by class with e**x, and in, per row, the target's and the sum of all others'.
 
-
-@inline
-def sum_rest(scratch: Any, classes: Any, tag: Any) -> Any:
-    """Fill in, per lane, the exponent of the rest's maximum, the rest relative to it, and the least exponent.
-
-    The tile's logits become their exponentials, relative to that exponent. float64 rows keep the rounding errors of both
-    sums: 511 strided classes cost 4.6 ulp of the gradient without.
+    The sum has the order of sum_apart: the same bits in any layout.
     """
     wide_vectors()
-    none, all_of_them = least_integer(1.0), greatest_integer(1.0)
-    for r in range(LANES):
-        store(scratch, _REFERENCE + r, none, none)
-        store(scratch, _REST + r, 0.0, 1.0)
-        store(scratch, _CORRECTIONS + r, 0.0, 1.0)
-        store(scratch, _ERRORS + r, 0.0, 1.0)
-        store(scratch, _SMALLEST + r, all_of_them, none)
+    for r in range(8 * _MOST_ROWS):
+        store(scratch, _SUMS + r, 0.0, 1.0)
     for c in range(classes):
-        for r in range(LANES):
-            shifted, _ = exp_parts(load(scratch, _TILE + c * LANES + r, 1.0, 1.0))
-            others = choose(load_integer(scratch, _TARGET + r) == c, none, shifted)
-            store(scratch, _REFERENCE + r, larger(load_integer(scratch, _REFERENCE + r), others), none)
-            if same_type(tag, 1.0):  # only float64 gradients can be subnormal in float64
-                store(scratch, _SMALLEST + r, smaller(load_integer(scratch, _SMALLEST + r), shifted), none)
-    limit = limit_of(1.0)
-    for r in range(LANES):
-        exponent = exponent_of(load_integer(scratch, _REFERENCE + r))
-        inside = (exponent <= limit) & (exponent >= -limit)
-        # a lane outside goes to careful.py in the end
-        exponent = choose(inside, exponent, 4 * limit)
-        store(scratch, _REFERENCE + r, exponent, none)
-        store(scratch, _LOW + r, np.float64(exponent + _LOWEST) * LN_2, 1.0)
-        store(scratch, _SMALLEST + r, exponent_of(load_integer(scratch, _SMALLEST + r)), none)
-    for c in range(classes):
-        for r in range(LANES):
-            x_c = load(scratch, _TILE + c * LANES + r, 1.0, 1.0)
-            low = load(scratch, _LOW + r, 1.0, 1.0)
-            shifted, correction = exp_parts(at_least(x_c, low))
-            whole = power_over(shifted, exponent_offset(load_integer(scratch, _REFERENCE + r), 1.0))
-            term = fma(whole, correction, whole)
-            # what the gradient will need; 0 and not 2**-962, whose products would trap into microcode
-            store(scratch, _TILE + c * LANES + r, choose(x_c > low, term, 0.0), 1.0)
-            left_out = load_integer(scratch, _TARGET + r) == c
-            rest = load(scratch, _REST + r, 1.0, 1.0)
-            if same_type(tag, 1.0):
-                whole = choose(left_out, 0.0, whole)
-                rest, error = two_sum(rest, load(scratch, _ERRORS + r, 1.0, 1.0), whole)
-                parts, error = two_sum(load(scratch, _CORRECTIONS + r, 1.0, 1.0), error, whole * correction)
-                store(scratch, _ERRORS + r, error, 1.0)
-                store(scratch, _CORRECTIONS + r, parts, 1.0)
-            else:
-                rest += choose(left_out, 0.0, term)
+        start = offset + c * class_stride
+        # the next class lies too far away for the processor to see it coming
+        for line in range((count * size + LINE_BYTES - 1) // LINE_BYTES):
+            prefetch(x + (start + class_stride) * size + line * LINE_BYTES)
+        sums = _SUMS + (c & 7) * _MOST_ROWS
+        for r in range(count):
+            power = exponential(load(x, start + r, tag, 1.0), tag)
+            store(scratch, _TILE + c * pitch + r, power, 1.0)
+            power = choose(load_integer(scratch, _TARGET + r) == c, 0.0, power)
+            store(scratch, sums + r, load(scratch, sums + r, 1.0, 1.0) + power, 1.0)
+    for width in (4, 2, 1):
+        for r in range(width * _MOST_ROWS):
+            other = load(scratch, _SUMS + width * _MOST_ROWS + r, 1.0, 1.0)
+            store(scratch, _SUMS + r, load(scratch, _SUMS + r, 1.0, 1.0) + other, 1.0)
+    for r in range(count):
+        rest = load(scratch, _SUMS + r, 1.0, 1.0)
+        store(scratch, _REST + r, rest, 1.0)
+        place = _TILE + larger(load_integer(scratch, _TARGET + r), np.int64(0)) * pitch + r
+        store(scratch, _TARGET_POWER + r, load(scratch, place, 1.0, 1.0), 1.0)
+        store(scratch, place, 0.0 - rest, 1.0)  # times the row's multiplier it is the gradient
+
+
+@inline
+def raise_rows(
+    x: Any, size: Any, offset: Any, class_stride: Any, classes: Any, count: Any, whole: Any, scratch: Any, tag: Any
+) -> Any:
+    """Do the same row by row; `whole` where the tile's rows lie side by side."""
+    wide_vectors()
+    if whole:
+        steps = count * classes // STEP
+        ahead = x + (offset + count * classes) * size
+        lines = STEP * size // LINE_BYTES
+        for i in range(steps):
+            for line in range(lines):
+                prefetch(ahead + (i * lines + line) * LINE_BYTES)
+            for lane in range(STEP):
+                j = i * STEP + lane
+                store(scratch, _TILE + j, exponential(load(x, offset + j, tag, 1.0), tag), 1.0)
+        for j in range(steps * STEP, count * classes):
+            store(scratch, _TILE + j, exponential(load(x, offset + j, tag, 1.0), tag), 1.0)
+    else:
+        for r in range(count):
+            start = load_integer(scratch, _OFFSET + r)
+            for c in range(classes):
+                store(scratch, _TILE + r * classes + c, load(x, start + c * class_stride, tag, 1.0), 1.0)
+        for j in range(count * classes):
+            store(scratch, _TILE + j, exponential(load(scratch, _TILE + j, 1.0, 1.0), tag), 1.0)
+    if classes == 2:
+        for r in range(count):
+            first, second = load(scratch, _TILE + 2 * r, 1.0, 1.0), load(scratch, _TILE + 2 * r + 1, 1.0, 1.0)
+            on_second = load_integer(scratch, _TARGET + r) == 1
+            power, rest = choose(on_second, second, first), choose(on_second, first, second)
+            store(scratch, _TARGET_POWER + r, power, 1.0)
             store(scratch, _REST + r, rest, 1.0)
+            store(scratch, _TILE + 2 * r, choose(on_second, first, 0.0 - rest), 1.0)
+            store(scratch, _TILE + 2 * r + 1, choose(on_second, 0.0 - rest, second), 1.0)
+    else:
+        for r in range(count):
+            start = _TILE + r * classes
+            target = larger(load_integer(scratch, _TARGET + r), np.int64(0))
+            store(scratch, _TARGET_POWER + r, load(scratch, start + target, 1.0, 1.0), 1.0)
+            rest = sum_apart(scratch, start, classes, target)
+            store(scratch, _REST + r, rest, 1.0)
+            store(scratch, start + target, 0.0 - rest, 1.0)
 
 
 @inline
-def finish_rows(scratch: Any) -> Any:
-    """Fill in, per lane, the loss in nats (NaN where careful.py is needed), the target's gradient, the multiplier.
-
-    _REST becomes the target's gradient, the other entries are the tile's times the multiplier, and
-    _SMALLEST the distance of the least of these from the subnormal numbers, in powers of two. _LOSS comes in as the
-    target's logit.
-    """
+def finish_rows(count: Any, scratch: Any, tag: Any) -> Any:
+    """Fill in, per row, the loss in nats (NaN where wide_range.py is needed) and the multiplier of the tile."""
     wide_vectors()
-    limit = limit_of(1.0)
-    for r in range(LANES):
-        shifted, correction = exp_parts(load(scratch, _LOSS + r, 1.0, 1.0))
-        exponent, mantissa = exponent_of(shifted), 1.0 + correction
-        own = load_integer(scratch, _REFERENCE + r)
-        k = own - exponent
-        inside = (k <= _LARGEST_ODDS) & (k >= -_LARGEST_ODDS) & (own <= limit)
-        k = choose(inside, k, np.int64(0))
-        others = load(scratch, _CORRECTIONS + r, 1.0, 1.0) + load(scratch, _ERRORS + r, 1.0, 1.0)
-        others += load(scratch, _REST + r, 1.0, 1.0)
-        odds = others / mantissa * power_of_two(k)
-        store(scratch, _LOSS + r, choose(inside, log1p_positive(odds), np.nan), 1.0)
-        ahead = k < 0
-        reach = power_of_two(choose(ahead, k, -k))
-        total = choose(ahead, mantissa, others) + choose(ahead, others, mantissa) * reach
-        e = choose(ahead, exponent, own)
+    for r in range(count):
+        rest, power = load(scratch, _REST + r, 1.0, 1.0), load(scratch, _TARGET_POWER + r, 1.0, 1.0)
         scale = load(scratch, _SCALE + r, 1.0, 1.0)
-        store(scratch, _MULTIPLIER + r, scale / total * choose(ahead, reach, 1.0), 1.0)
-        unlikely = odds < 1.0
-        share = choose(unlikely, odds, 1.0) / (1.0 + choose(unlikely, odds, 1.0 / odds))
-        store(scratch, _REST + r, 0.0 - scale * share, 1.0)
-        store(scratch, _SMALLEST + r, load_integer(scratch, _SMALLEST + r) - e - (_LOWEST + 2), e)
+        total = rest + power
+        both = 1.0 / (power * total)  # one division for two quotients
+        odds, inverse = rest * total * both, power * both
+        loss = log1p_single(odds) if same_type(tag, np.float32(0)) else log1p_positive(odds)
+        inside = (rest >= _LEAST_POWER) & (rest <= _MOST_POWER) & (power >= _LEAST_POWER) & (power <= _MOST_POWER)
+        skipped = load_integer(scratch, _TARGET + r) < 0
+        store(scratch, _LOSS + r, choose(skipped, 0.0, choose(inside, loss, np.nan)), 1.0)
+        store(scratch, _MULTIPLIER + r, choose(skipped, 0.0, scale * inverse), 1.0)
 
 
 @inline
-def gradient_of_tile(scratch: Any, classes: Any) -> Any:
-    """Turn the tile's exponentials into its gradients."""
-    wide_vectors()
-    for c in range(classes):
-        for r in range(LANES):
-            value = load(scratch, _TILE + c * LANES + r, 1.0, 1.0) * load(scratch, _MULTIPLIER + r, 1.0, 1.0)
-            value = choose(load_integer(scratch, _TARGET + r) == c, load(scratch, _REST + r, 1.0, 1.0), value)
-            store(scratch, _TILE + c * LANES + r, value, 1.0)
+def complete_tile(
+    x: Any,
+    class_stride: Any,
+    classes: Any,
+    count: Any,
+    contiguous: Any,
+    row_step: Any,
+    class_step: Any,
+    scratch: Any,
+    wide: Any,
+    with_gradient: Any,
+    exact_small: Any,
+    tag: Any,
+) -> Any:
+    """Have wide_range.py compute the rows whose loss is still NaN."""
+    for start in range(0, count, wide_range.LANES):
+        end = smaller(start + wide_range.LANES, count)
+        missing = False
+        for r in range(start, end):
+            loss = load(scratch, _LOSS + r, 1.0, 1.0)
+            missing |= loss != loss
+        if not missing:
+            continue
+        for lane in range(wide_range.LANES):  # lanes past the end repeat the last row
+            r = smaller(start + lane, end - 1)
+            target = larger(load_integer(scratch, _TARGET + r), np.int64(0))
+            offset, scale = load_integer(scratch, _OFFSET + r), load(scratch, _SCALE + r, 1.0, 1.0)
+            wide_range.place_row(wide, lane, x, offset, class_stride, target, scale, tag)
+        beside = contiguous and end - start == wide_range.LANES
+        wide_range.evaluate(x, class_stride, classes, beside, wide, with_gradient, exact_small, tag)
+        for r in range(start, end):
+            loss = load(scratch, _LOSS + r, 1.0, 1.0)
+            if loss == loss:
+                continue
+            store(scratch, _LOSS + r, wide_range.loss_of_lane(wide, r - start), 1.0)
+            if with_gradient:
+                for c in range(classes):
+                    entry = wide_range.gradient_of_lane(wide, r - start, c)
+                    store(scratch, _TILE + r * row_step + c * class_step, entry, 1.0)
+                store(scratch, _MULTIPLIER + r, 1.0, 1.0)
 
 
 @inline
-def write_tile(scratch: Any, classes: Any, gradient: Any, offset: Any, class_stride: Any, out_tag: Any) -> Any:
-    """Write a whole tile whose rows lie side by side, class by class: row by row, 21 lines 16 KB apart fell out of cache."""
+def write_lanes(
+    classes: Any,
+    count: Any,
+    pitch: Any,
+    scratch: Any,
+    gradient: Any,
+    offset: Any,
+    class_stride: Any,
+    size: Any,
+    stream: Any,
+    out_tag: Any,
+) -> Any:
+    """Write gradients class by class: row by row, 21 lines 256 KB apart fell out of cache."""
     wide_vectors()
     for c in range(classes):
-        for r in range(LANES):
-            value = load(scratch, _TILE + c * LANES + r, 1.0, 1.0)
-            store(gradient, offset + c * class_stride + r, narrow(value, out_tag), out_tag)
+        for r in range(count):
+            multiplier = load(scratch, _MULTIPLIER + r, 1.0, 1.0)
+            value = load(scratch, _TILE + c * pitch + r, 1.0, 1.0) * multiplier
+            value = choose(multiplier == 0.0, 0.0, value)  # a row left out may hold anything
+            store(scratch + _RESULT * 8, r, narrow(value, out_tag), out_tag)
+        copy_out(scratch + _RESULT * 8, gradient + (offset + c * class_stride) * size, count * size, stream)
+
+
+@inline
+def write_rows(classes: Any, count: Any, scratch: Any, out: Any, size: Any, stream: Any, out_tag: Any) -> Any:
+    """Write gradients of rows side by side, through scratch."""
+    result = scratch + _RESULT * 8
+    for r in range(count if classes == 2 else 0):
+        multiplier = load(scratch, _MULTIPLIER + r, 1.0, 1.0)
+        first = load(scratch, _TILE + 2 * r, 1.0, 1.0) * multiplier
+        second = load(scratch, _TILE + 2 * r + 1, 1.0, 1.0) * multiplier
+        skipped = multiplier == 0.0
+        store(result, 2 * r, narrow(choose(skipped, 0.0, first), out_tag), out_tag)
+        store(result, 2 * r + 1, narrow(choose(skipped, 0.0, second), out_tag), out_tag)
+    for r in range(count if classes != 2 else 0):
+        multiplier = load(scratch, _MULTIPLIER + r, 1.0, 1.0)
+        place = r * classes
+        if multiplier == 0.0:
+            for c in range(classes):
+                store(result, place + c, 0.0, out_tag)
+        elif same_type(out_tag, np.float32(0)) or same_type(out_tag, 1.0):
+            scale_row(scratch, _TILE + place, classes, multiplier, result + place * size, out_tag)
+        else:
+            for c in range(classes):
+                entry = load(scratch, _TILE + place + c, 1.0, 1.0) * multiplier
+                store(result, place + c, narrow(entry, out_tag), out_tag)
+    copy_out(result, out, count * classes * size, stream)
+
+
+@inline
+def write_anywhere(
+    classes: Any,
+    count: Any,
+    row_step: Any,
+    class_step: Any,
+    scratch: Any,
+    gradient: Any,
+    size: Any,
+    class_stride: Any,
+    out_tag: Any,
+) -> Any:
+    """Write gradients one by one."""
+    for r in range(count):
+        multiplier = load(scratch, _MULTIPLIER + r, 1.0, 1.0)
+        out = gradient + load_integer(scratch, _OUT_OFFSET + r) * size
+        for c in range(classes):
+            entry = load(scratch, _TILE + r * row_step + c * class_step, 1.0, 1.0) * multiplier
+            entry = 0.0 if multiplier == 0.0 else entry
+            store(out, c * class_stride, narrow(entry, out_tag), out_tag)
 
 
 @kernel
@@ -204,6 +275,7 @@ def rows(
     outer_stride: Any,
     inner_stride: Any,
     class_stride: Any,
+    size: Any,  # bytes of one logit
     classes: Any,
     targets: Any,  # (rows,) int64; -1 skips the row: loss 0, gradient 0
     weights: Any,  # (rows,) float64, multiply loss and gradient; address 0 for ones
@@ -216,8 +288,9 @@ def rows(
     gradient_inner_stride: Any,
     gradient_class_stride: Any,
     gradient_size: Any,  # bytes of one entry
-    exact_small: Any,  # whether gradients below 2**-1021 must be right: float64 ones
+    stream: Any,  # whether gradients go past the caches
     scratch: Any,  # scratch_bytes(classes), on a 64-byte boundary
+    most_rows: Any,  # tile_rows(classes)
     first: Any,
     last: Any,
     tag: Any,
@@ -225,72 +298,100 @@ def rows(
     out_tag: Any,
 ) -> Any:
     """Losses, and where asked for gradients, of rows first to last."""
-    for start in range(first, last, LANES):
-        count = smaller(np.int64(LANES), last - start)
-        # carried along: two divisions a row would cost more than two classes
-        outer_index, inner_index = start // inner, start % inner
-        side_by_side = count == LANES and inner_index + count <= inner
-        contiguous = inner_stride == 1 and side_by_side
-        for lane in range(LANES):
-            r = start + lane
-            offset = outer_index * outer_stride + inner_index * inner_stride
-            store(
-                scratch,
-                _OUT_OFFSET + lane,
-                outer_index * gradient_outer_stride + inner_index * gradient_inner_stride,
-                r,
-            )
-            if r < last - 1:  # lanes past the end repeat the last row
+    # carried along: two divisions a row would cost more than two classes
+    outer_index, inner_index = first // inner, first % inner
+    wide = scratch + (_TILE + most_rows * classes + 8) * 8
+    start = first
+    while start < last:
+        count = smaller(most_rows, last - start)
+        if inner >= most_rows:  # a tile then ends where the rows cease to be evenly spaced
+            count = smaller(count, inner - inner_index)
+        even = inner_index + count <= inner
+        offset = outer_index * outer_stride + inner_index * inner_stride
+        out_offset = outer_index * gradient_outer_stride + inner_index * gradient_inner_stride
+        if even:
+            for r in range(count):
+                store(scratch, _OFFSET + r, offset + r * inner_stride, r)
+                store(scratch, _OUT_OFFSET + r, out_offset + r * gradient_inner_stride, r)
+            inner_index += count
+        else:
+            for r in range(count):
+                store(scratch, _OFFSET + r, outer_index * outer_stride + inner_index * inner_stride, r)
+                place = outer_index * gradient_outer_stride + inner_index * gradient_inner_stride
+                store(scratch, _OUT_OFFSET + r, place, r)
                 inner_index += 1
                 if inner_index == inner:
                     outer_index, inner_index = outer_index + 1, np.int64(0)
-            r = smaller(r, last - 1)
-            target = larger(load_integer(targets, r), np.int64(0))
-            weight = load(weights, r, 1.0, 1.0) if weights != 0 else 1.0
-            own_scale = load(scales, r, 1.0, 1.0) if scales != 0 else 1.0
-            store(scratch, _OFFSET + lane, offset, r)
-            store(scratch, _TARGET + lane, target, r)
-            store(scratch, _LOSS + lane, load(x, offset + target * class_stride, tag, 1.0), 1.0)
-            store(scratch, _SCALE + lane, scale * weight * unit * own_scale, 1.0)
-        bring_tile(x, scratch, contiguous, class_stride, classes, tag)
-        sum_rest(scratch, classes, tag)
-        finish_rows(scratch)
-        written = gradient != 0 and gradient_inner_stride == 1 and side_by_side
-        if gradient != 0:
-            gradient_of_tile(scratch, classes)
-        if written:
-            offset = load_integer(scratch, _OUT_OFFSET)
-            write_tile(scratch, classes, gradient, offset, gradient_class_stride, out_tag)
-        for lane in range(count):
-            r = start + lane
-            loss = load(scratch, _LOSS + lane, 1.0, 1.0)
-            weight = load(weights, r, 1.0, 1.0) if weights != 0 else 1.0
-            out = np.int64(0)
-            if gradient != 0:
-                out = gradient + load_integer(scratch, _OUT_OFFSET + lane) * gradient_size
-            tiny = out != 0 and exact_small and load_integer(scratch, _SMALLEST + lane) < 0
-            if load_integer(targets, r) < 0 or weight == 0.0:
-                loss = 0.0
-                if out != 0:
-                    fill_row(out, gradient_class_stride, classes, 0.0, out_tag)
-            elif loss == loss and not tiny:
-                for c in range(classes if out != 0 and not written else 0):
-                    entry = load(scratch, _TILE + c * LANES + lane, 1.0, 1.0)
-                    store(out, c * gradient_class_stride, narrow(entry, out_tag), out_tag)
-                loss = loss * (weight * unit)
+        if inner_index == inner:
+            outer_index, inner_index = outer_index + 1, np.int64(0)
+        for r in range(count):
+            target = load_integer(targets, start + r)
+            weight = load(weights, start + r, 1.0, 1.0) if weights != 0 else 1.0
+            own_scale = load(scales, start + r, 1.0, 1.0) if scales != 0 else 1.0
+            store(scratch, _TARGET + r, np.int64(-1) if weight == 0.0 else target, r)
+            store(scratch, _FACTOR + r, weight * unit, 1.0)
+            store(scratch, _SCALE + r, scale * weight * unit * own_scale, 1.0)
+        lanes = inner_stride == 1 and even and class_stride != 1
+        whole = inner_stride == classes and class_stride == 1 and even
+        row_step, class_step = (np.int64(1), most_rows) if lanes else (classes, np.int64(1))
+        if same_type(tag, 1.0):
+            for r in range(count):
+                store(scratch, _LOSS + r, 0.0 if load_integer(scratch, _TARGET + r) < 0 else np.nan, 1.0)
+                store(scratch, _MULTIPLIER + r, 0.0, 1.0)
+        else:
+            if lanes:
+                raise_lanes(x, size, offset, class_stride, classes, count, most_rows, scratch, tag)
             else:
-                careful = careful_row(
-                    x,
-                    load_integer(scratch, _OFFSET + lane),
-                    class_stride,
+                raise_rows(x, size, offset, class_stride, classes, count, whole, scratch, tag)
+            finish_rows(count, scratch, tag)
+        complete_tile(
+            x,
+            class_stride,
+            classes,
+            count,
+            lanes,
+            row_step,
+            class_step,
+            scratch,
+            wide,
+            gradient != 0,
+            same_type(tag, 1.0) and same_type(out_tag, 1.0),
+            tag,
+        )
+        for r in range(count):
+            loss = load(scratch, _LOSS + r, 1.0, 1.0) * load(scratch, _FACTOR + r, 1.0, 1.0)
+            loss = choose(load_integer(scratch, _TARGET + r) < 0, 0.0, loss)
+            store(losses, start + r, loss, loss_tag)
+        if gradient != 0:
+            fits = even and gradient_class_stride == 1 and gradient_inner_stride == classes
+            if lanes and gradient_inner_stride == 1:
+                write_lanes(
                     classes,
-                    load_integer(scratch, _TARGET + lane),
-                    load(scratch, _SCALE + lane, 1.0, 1.0),
-                    out,
+                    count,
+                    most_rows,
+                    scratch,
+                    gradient,
+                    out_offset,
                     gradient_class_stride,
-                    tag,
+                    gradient_size,
+                    stream,
                     out_tag,
                 )
-                # the tile's own loss where it has one: the bits are then the same as without a gradient
-                loss = (loss if loss == loss else careful) * (weight * unit)
-            store(losses, r, loss, loss_tag)
+            elif fits and not lanes and count * classes <= _TILE_NUMBERS:
+                out = gradient + out_offset * gradient_size
+                write_rows(classes, count, scratch, out, gradient_size, stream, out_tag)
+            else:
+                write_anywhere(
+                    classes,
+                    count,
+                    row_step,
+                    class_step,
+                    scratch,
+                    gradient,
+                    gradient_size,
+                    gradient_class_stride,
+                    out_tag,
+                )
+        start += count
+    if stream:
+        fence()

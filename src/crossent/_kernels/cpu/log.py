@@ -26,6 +26,9 @@ _C0, _C1, _C2, _C3, _C4, _C5, _C6 = (
     0.15331611722055008,
     0.14617807153417325,
 )
+# the same for an error of 2**-36
+_S0, _S1, _S2, _S3 = 0.6666666655404201, 0.4000012221181065, 0.28550778633191964, 0.23331614471843498
+_LN_2 = 0.6931471805599453
 _SQRT_HALF_BITS = np.int64(0x3FE6A09E667F3BCD)
 _ONE_BITS = np.int64(0x3FF0000000000000)
 _FRACTION = np.int64(0x000FFFFFFFFFFFFF)
@@ -53,6 +56,20 @@ def log1p_positive(x: Any) -> Any:
     error = choose(x > 1.0, 1.0 - (u - x), x - (u - 1.0))
     value = _log_with_correction(u, error / u)
     return choose(x < np.inf, value, x)
+
+
+@inline
+def log1p_single(x: Any) -> Any:
+    """log(1 + x) for 0 <= x < 1e300, within 2**-33: enough for a result that is rounded to float32."""
+    u = 1.0 + x
+    raised = bits_of(u) + (_ONE_BITS - _SQRT_HALF_BITS)
+    k = np.float64((raised >> np.int64(52)) - np.int64(1023))
+    f = float_of_bits((raised & _FRACTION) + _SQRT_HALF_BITS) - 1.0
+    f = choose(x < 0.4, x, f)  # k is 0 there, and u has lost digits of x
+    s = f / (2.0 + f)
+    z = s * s
+    rest = fma(z, fma(z, fma(z, _S3, _S2), _S1), _S0)
+    return fma(k, _LN_2, s * fma(z, rest, 2.0))
 
 
 @inline
