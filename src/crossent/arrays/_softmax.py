@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crossent._kernels.cpu import _threads, blocks, few_classes, soft_targets, softmax_cross_entropy
+from crossent._kernels.cpu import _threads, blocks, few_classes, soft_targets, softmax_cross_entropy, wide_range
 from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS
 from crossent.arrays._input import Numbers, address_of
 from crossent.arrays._layout import Block, RowView, blocks_of_rows
@@ -81,10 +81,12 @@ def hard_losses(
         # the kernels take their arguments by position only
         if along:
             task = _along(logits, classes, block, x, out, rows, size, stream, loss_tag, out_tag)
-            _threads.spread(with_scratch(blocks.SCRATCH_BYTES, task), block.rows, traffic_bytes)
+            scratch_bytes = blocks.scratch_bytes(classes if gradient is not None else 0, logits.working.itemsize)
+            _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes)
         else:
             task = _across(logits, classes, block, x, out, rows, size, stream, loss_tag, out_tag)
-            scratch_bytes, step = few_classes.scratch_bytes(classes), few_classes.tile_rows(classes)
+            scratch_bytes = max(few_classes.scratch_bytes(classes), wide_range.scratch_bytes(classes))
+            step = few_classes.tile_rows(classes)
             _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes, step)
 
 
@@ -102,10 +104,12 @@ def _along(
 ) -> Callable[[int, int, int], None]:
     before = (x.address, block.inner, x.outer_stride, x.inner_stride, logits.array.itemsize, classes, *rows)
     result = (out.address, out.outer_stride, out.inner_stride, size, stream)
-    tags = (logits.tag, logits.working, loss_tag, out_tag)
+    kept_row_bytes = blocks.kept_bytes(classes if size else 0, logits.working.itemsize)
+    kept_tag = logits.working if size else np.int8(0)
+    tags = (logits.tag, logits.working, kept_tag, loss_tag, out_tag)
 
     def task(first: int, last: int, scratch: int) -> None:
-        softmax_cross_entropy.rows(*before, *result, scratch, first, last, *tags)
+        softmax_cross_entropy.rows(*before, *result, kept_row_bytes, scratch, first, last, *tags)
 
     return task
 
@@ -122,22 +126,21 @@ def _across(
     loss_tag: Any,
     out_tag: Any,
 ) -> Callable[[int, int, int], None]:
-    before = (
-        x.address,
-        block.inner,
-        x.outer_stride,
-        x.inner_stride,
-        x.class_stride,
-        logits.array.itemsize,
-        classes,
-        *rows,
-    )
-    result = (out.address, out.outer_stride, out.inner_stride, out.class_stride, size, stream)
+    place = (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride)
+    result = (out.address, out.outer_stride, out.inner_stride, out.class_stride, size)
     most_rows = few_classes.tile_rows(classes)
     tags = (logits.tag, loss_tag, out_tag)
+    doubles = logits.dtype_name == "float64"
+    doubles_out = out_tag.itemsize == 8
 
     def task(first: int, last: int, scratch: int) -> None:
-        few_classes.rows(*before, *result, scratch, most_rows, first, last, *tags)
+        if not doubles:
+            missing = few_classes.rows(
+                *place, logits.array.itemsize, classes, *rows, *result, stream, scratch, most_rows, first, last, *tags
+            )
+            if not missing:
+                return
+        wide_range.rows(*place, classes, *rows, not doubles, *result, doubles_out, scratch, first, last, *tags)
 
     return task
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import get_or_insert_function
 
 from crossent._kernels.cpu._jit import intrinsic
 
@@ -184,19 +185,26 @@ def store(typing_context: Any, address: Any, index: Any, value: Any, tag: Any) -
     return types.void(types.int64, types.int64, value, tag), generate
 
 
-@intrinsic
-def prefetch(typing_context: Any, address: Any) -> Any:
-    """Ask for the cache line at `address`, which need not exist, to come to the second-level cache."""
+def _prefetch(name: str, locality: int, doc: str) -> Any:
+    """Make an intrinsic that asks for a cache line; its address need not exist."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        instruction = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-        builder.call(instruction, [pointer, number(0), number(2), number(1)])  # read, second level, data
-        return context.get_dummy_value()
+    def typing(typing_context: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+            number = ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+            instruction = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+            builder.call(instruction, [pointer, number(0), number(locality), number(1)])  # read, level, data
+            return context.get_dummy_value()
 
-    return types.void(types.int64), generate
+        return types.void(types.int64), generate
+
+    typing.__name__, typing.__doc__ = name, doc
+    return intrinsic(typing)
+
+
+fetch_to_first = _prefetch("fetch_to_first", 3, "Ask for the line at an address to come to the first-level cache.")
+fetch_to_second = _prefetch("fetch_to_second", 2, "Ask for the line at an address to come to the second-level cache.")
 
 
 @intrinsic
@@ -241,6 +249,47 @@ def stream_line(typing_context: Any, target: Any, source: Any) -> Any:
     return types.void(types.int64, types.int64), generate
 
 
+def _scaled_line(name: str, stream: bool, doc: str) -> Any:
+    """Make an intrinsic that writes 64 bytes of float32 or float64 numbers times a factor of two parts."""
+
+    def typing(typing_context: Any, source: Any, high: Any, low: Any, target: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            source, high, low, target = arguments
+            count = 16 if signature.args[1] == types.float32 else 8
+            vector = ir.VectorType(high.type, count)
+            numbers = builder.load(builder.inttoptr(source, vector.as_pointer()))
+            numbers.align = 4
+            everywhere = [_everywhere(builder, factor, count) for factor in (high, low)]
+            kind = ir.FunctionType(vector, [vector] * 3)
+            fused = get_or_insert_function(builder.module, kind, f"llvm.fma.v{count}f{512 // count}")
+            value = builder.call(fused, [numbers, everywhere[0], builder.fmul(numbers, everywhere[1])])
+            write = builder.store(value, builder.inttoptr(target, vector.as_pointer()))
+            write.align = 64 if stream else 1
+            if stream:
+                one = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+                write.set_metadata("nontemporal", one)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, high, high, types.int64), generate
+
+    typing.__name__, typing.__doc__ = name, doc
+    return intrinsic(typing)
+
+
+def _everywhere(builder: Any, value: Any, count: int) -> Any:
+    """Return a vector of `count` times the same value."""
+    undefined = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
+    one = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
+    return builder.shuffle_vector(one, undefined, zeros)
+
+
+scaled_line = _scaled_line("scaled_line", stream=False, doc="Write 64 bytes of numbers times (high + low).")
+stream_scaled_line = _scaled_line(
+    "stream_scaled_line", stream=True, doc="Write them to a 64-byte boundary, past the caches."
+)
+
+
 @intrinsic
 def fence(typing_context: Any) -> Any:
     """Make streamed lines visible before anything that follows."""
@@ -276,20 +325,14 @@ def sum_apart(typing_context: Any, address: Any, start: Any, count: Any, left_ou
         whole = ir.IntType(64)
         wholes = ir.VectorType(whole, 8)
         lanes = ir.Constant(wholes, list(range(8)))
-        undefined = ir.Constant(wholes, ir.Undefined)
-
-        def everywhere(value: Any) -> Any:
-            one = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-            return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), 8), [0] * 8))
-
         zero = ir.Constant(_EIGHT, [0.0] * 8)
-        counts, holes = everywhere(count), everywhere(left_out)
+        counts, holes = _everywhere(builder, count, 8), _everywhere(builder, left_out, 8)
         before = builder.block
         body, after = builder.append_basic_block("eight"), builder.append_basic_block("summed")
         builder.branch(body)
         builder.position_at_end(body)
         i, partial = builder.phi(whole), builder.phi(_EIGHT)
-        place = builder.add(everywhere(i), lanes)
+        place = builder.add(_everywhere(builder, i, 8), lanes)
         taken = builder.and_(builder.icmp_signed("<", place, counts), builder.icmp_signed("!=", place, holes))
         term = builder.select(taken, _eight_at(builder, address, builder.add(start, i)), zero)
         following = builder.fadd(partial, term)
@@ -327,9 +370,7 @@ def scale_row(typing_context: Any, address: Any, start: Any, count: Any, factor:
         address, start, count, factor, target, _ = arguments
         whole = ir.IntType(64)
         number = context.get_data_type(tag)
-        undefined = ir.Constant(_EIGHT, ir.Undefined)
-        one = builder.insert_element(undefined, factor, ir.Constant(ir.IntType(32), 0))
-        factors = builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), 8), [0] * 8))
+        factors = _everywhere(builder, factor, 8)
         before = builder.block
         body, after = builder.append_basic_block("scale"), builder.append_basic_block("scaled")
         builder.branch(body)

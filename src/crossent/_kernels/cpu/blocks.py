@@ -12,16 +12,19 @@ from crossent._kernels.cpu._jit import inline
 from crossent._kernels.cpu._llvm import (
     at_least,
     copy_bytes,
+    fetch_to_first,
     fma,
     fusible_product,
     larger,
     load,
+    load_integer,
     power_of_two,
-    prefetch,
     reorderable_add,
+    scaled_line,
     smaller,
     store,
     stream_line,
+    stream_scaled_line,
     wide_vectors,
 )
 from crossent._kernels.cpu.exp import (
@@ -32,7 +35,6 @@ from crossent._kernels.cpu.exp import (
     exponent_offset,
     faintest_exponent,
     greatest_integer,
-    half_difference,
     least_integer,
     limit_of,
     lowest_exponent,
@@ -40,20 +42,31 @@ from crossent._kernels.cpu.exp import (
     power_over,
     same_type,
     scaled,
-    store_half,
 )
 
 # 4 KB of float32: the horizontal sums at a block's end cost 5 % of it; 256 cost 20 %, and 4096 won nothing more.
 BLOCK = 1024
 # Four 16-lane vectors: copied blocks are padded to a whole number of unrolled steps.
-STEP = 64
+STEP = 128
 LINE_BYTES = 64
 # How far ahead of the sums lines are asked for; 1 KB to 8 KB were tried, see sum_block.
-AHEAD_BYTES = 4096
-# One block of logits, and one of partial sums or gradients, each at most float64.
-SCRATCH_BYTES = 2 * BLOCK * 8
+AHEAD_BYTES = 1536
+# One block of logits, one of partial sums or gradients, each at most float64, and a line that says what is pending; two
+# rows of kept summands come after them.
+_PENDING = 2 * BLOCK * 8
+SCRATCH_BYTES = _PENDING + LINE_BYTES
 _PREFIX = 256
 GUARD = 40  # powers of two by which a later block may exceed the reference
+
+
+def scratch_bytes(classes: int, kept_size: int) -> int:
+    """Return what one thread needs, with summands of so many bytes kept for two rows."""
+    return SCRATCH_BYTES + 2 * kept_bytes(classes, kept_size)
+
+
+def kept_bytes(classes: int, size: int) -> int:
+    """Return what one row of kept summands needs: whole steps and whole lines."""
+    return -(-(classes + STEP) * size // LINE_BYTES) * LINE_BYTES
 
 
 @inline
@@ -68,16 +81,42 @@ def largest_exponent(x: Any, count: Any, tag: Any, like: Any) -> Any:
 
 
 @inline
-def two_parts(x: Any, j: Any, low: Any, offset: Any, tag: Any, like: Any) -> Any:
-    """Return (exponent with rounding bits, 2**(n - reference), its correction) of one element."""
+def two_parts(x: Any, j: Any, kept: Any, low: Any, offset: Any, tag: Any, like: Any, kept_tag: Any) -> Any:
+    """Return (exponent with rounding bits, 2**(n - reference), its correction) of one element, and keep their sum."""
     shifted, correction = exp_parts(at_least(load(x, j, tag, like), low))
     whole = power_over(shifted, offset)
+    if same_type(kept_tag, like):
+        store(kept, j, fma(whole, correction, whole), like)
     return shifted, whole, fusible_product(whole, correction)
 
 
 @inline
-def sum_block(x: Any, count: Any, reference: Any, sums: Any, ahead: Any, ahead_bytes: Any, tag: Any, like: Any) -> Any:
+def write_line(source: Any, high: Any, low: Any, target: Any, stream: Any) -> Any:
+    """Write one line of a gradient: kept summands times a factor of two parts."""
+    if stream:
+        stream_scaled_line(source, high, low, target)
+    else:
+        scaled_line(source, high, low, target)
+
+
+@inline
+def sum_block(
+    x: Any,
+    count: Any,
+    reference: Any,
+    sums: Any,
+    kept: Any,
+    ahead: Any,
+    ahead_bytes: Any,
+    pending: Any,
+    tag: Any,
+    like: Any,
+    kept_tag: Any,
+) -> Any:
     """Return the sums of 2**(n - reference) and of its corrections, and the largest and the smallest exponent.
+
+    Where `kept_tag` has the type of `like`, what is summed goes to `kept` as well, rounded, for the gradient to scale, and
+    what is pending of the last row's gradient is written in between.
 
     Four elements are added in the arithmetic of x, the rest in float64: where one element outweighs all others, each
     float32 addition to it can cost half an ulp of the row. With 64 float32 lanes for a whole block, rows of the oracle
@@ -92,42 +131,69 @@ def sum_block(x: Any, count: Any, reference: Any, sums: Any, ahead: Any, ahead_b
     offset = exponent_offset(reference, like)
     steps = count // STEP
     lines = ahead_bytes // (steps * LINE_BYTES)
+    written = np.int64(16) if same_type(like, 1.0) else np.int64(8)  # lines of gradient per step
+    source, target, left = load_integer(pending, 0), load_integer(pending, 1), load_integer(pending, 2)
+    high, low_part = cast(load(pending, 3, 1.0, 1.0), like), cast(load(pending, 4, 1.0, 1.0), like)
+    stream = load_integer(pending, 5) != 0
     for i in range(steps):
+        if same_type(kept_tag, like) and left >= written:
+            for line in range(written):
+                write_line(source + line * LINE_BYTES, high, low_part, target + line * LINE_BYTES, stream)
+            source, target, left = source + written * LINE_BYTES, target + written * LINE_BYTES, left - written
         for line in range(lines):
-            prefetch(ahead + (i * lines + line) * LINE_BYTES)
-        for lane in range(STEP // 4):
-            j = i * STEP + lane
-            shifted_0, whole_0, part_0 = two_parts(x, j, low, offset, tag, like)
-            shifted_1, whole_1, part_1 = two_parts(x, j + STEP // 4, low, offset, tag, like)
-            shifted_2, whole_2, part_2 = two_parts(x, j + STEP // 2, low, offset, tag, like)
-            shifted_3, whole_3, part_3 = two_parts(x, j + 3 * STEP // 4, low, offset, tag, like)
-            place = i * (STEP // 4) + lane
-            store(sums, place, (whole_0 + whole_1) + (whole_2 + whole_3), like)
-            store(sums, place + BLOCK // 4, (part_0 + part_1) + (part_2 + part_3), like)
+            fetch_to_first(ahead + (i * lines + line) * LINE_BYTES)
+        for lane in range(STEP // 8):
+            # four and four: eight at once would not fit into the registers
+            j, place = i * STEP + lane, i * (STEP // 8) + lane
+            shifted_0, whole_0, part_0 = two_parts(x, j, kept, low, offset, tag, like, kept_tag)
+            shifted_1, whole_1, part_1 = two_parts(x, j + 1 * STEP // 8, kept, low, offset, tag, like, kept_tag)
+            shifted_2, whole_2, part_2 = two_parts(x, j + 2 * STEP // 8, kept, low, offset, tag, like, kept_tag)
+            shifted_3, whole_3, part_3 = two_parts(x, j + 3 * STEP // 8, kept, low, offset, tag, like, kept_tag)
+            powers = (whole_0 + whole_1) + (whole_2 + whole_3)
+            parts = (part_0 + part_1) + (part_2 + part_3)
             top = larger(larger(shifted_0, shifted_1), larger(shifted_2, shifted_3))
             bottom = smaller(smaller(shifted_0, shifted_1), smaller(shifted_2, shifted_3))
-            store(sums, place + BLOCK // 2, top, top)
-            store(sums, place + 3 * BLOCK // 4, bottom, bottom)
-    powers, corrections = 0.0, 0.0
+            shifted_4, whole_4, part_4 = two_parts(x, j + 4 * STEP // 8, kept, low, offset, tag, like, kept_tag)
+            shifted_5, whole_5, part_5 = two_parts(x, j + 5 * STEP // 8, kept, low, offset, tag, like, kept_tag)
+            shifted_6, whole_6, part_6 = two_parts(x, j + 6 * STEP // 8, kept, low, offset, tag, like, kept_tag)
+            shifted_7, whole_7, part_7 = two_parts(x, j + 7 * STEP // 8, kept, low, offset, tag, like, kept_tag)
+            more_powers = (whole_4 + whole_5) + (whole_6 + whole_7)
+            more_parts = (part_4 + part_5) + (part_6 + part_7)
+            more_top = larger(larger(shifted_4, shifted_5), larger(shifted_6, shifted_7))
+            more_bottom = smaller(smaller(shifted_4, shifted_5), smaller(shifted_6, shifted_7))
+            store(sums, place, powers + more_powers, like)
+            store(sums, place + BLOCK // 8, parts + more_parts, like)
+            top = larger(top, more_top)
+            store(sums, place + BLOCK // 4, top, top)
+            if same_type(kept_tag, like):
+                bottom = smaller(bottom, more_bottom)
+                store(sums, place + 3 * BLOCK // 8, bottom, bottom)
+    if same_type(kept_tag, like):
+        store(pending, 0, source, source)
+        store(pending, 1, target, target)
+        store(pending, 2, left, left)
+    total, corrections = 0.0, 0.0
     largest, smallest = least_integer(like), greatest_integer(like)
-    for j in range(count // 4):
-        powers = reorderable_add(powers, load(sums, j, like, 1.0))
-        corrections = reorderable_add(corrections, load(sums, j + BLOCK // 4, like, 1.0))
-    for j in range(count // 4):
-        largest = larger(largest, load(sums, j + BLOCK // 2, largest, largest))
-        smallest = smaller(smallest, load(sums, j + 3 * BLOCK // 4, smallest, smallest))
-    return powers, corrections, exponent_of(largest), exponent_of(smallest)
+    for j in range(count // 8):
+        total = reorderable_add(total, load(sums, j, like, 1.0))
+        corrections = reorderable_add(corrections, load(sums, j + BLOCK // 8, like, 1.0))
+    for j in range(count // 8):
+        largest = larger(largest, load(sums, j + BLOCK // 4, largest, largest))
+        if same_type(kept_tag, like):
+            smallest = smaller(smallest, load(sums, j + 3 * BLOCK // 8, smallest, smallest))
+    return total, corrections, exponent_of(largest), exponent_of(smallest)
 
 
 @inline
-def fill_block(x: Any, count: Any, hole: Any, scratch: Any, tag: Any, like: Any) -> Any:
+def fill_block(x: Any, count: Any, hole: Any, scratch: Any, tag: Any, like: Any, kept_tag: Any) -> Any:
     """Copy a block to scratch with -inf at `hole` and up to a whole step; return its padded length, smallest exponent."""
     wide_vectors()
     smallest = greatest_integer(like)
     for j in range(count):
         value = load(x, j, tag, like)
-        shifted, _ = exp_parts(value)
-        smallest = smaller(smallest, shifted)
+        if same_type(kept_tag, like):
+            shifted, _ = exp_parts(value)
+            smallest = smaller(smallest, shifted)
         store(scratch, j, value, like)
     padded = (count + STEP - 1) // STEP * STEP
     nothing = cast(-np.inf, like)
@@ -139,12 +205,17 @@ def fill_block(x: Any, count: Any, hole: Any, scratch: Any, tag: Any, like: Any)
 
 
 @inline
-def rest_of_row(x: Any, size: Any, classes: Any, target: Any, scratch: Any, tag: Any, like: Any) -> Any:
-    """Return (fast, rest, reference, smallest): rest * 2**reference sums e**x_j over j != target.
+def rest_of_row(
+    x: Any, size: Any, classes: Any, target: Any, room: Any, scratch: Any, tag: Any, like: Any, kept_tag: Any
+) -> Any:
+    """Return (fast, rest, reference, smallest, kept): rest * 2**reference sums e**x_j over j != target.
 
-    `fast` is False where these loops can't answer; `smallest` is the least exponent, or less.
+    `fast` is False where these loops can't answer; `smallest` is the least exponent, or less. Where
+    `kept_tag` has the type of `like`, the summands go to `room`; `kept` says whether they are relative to one reference.
     """
     limit = limit_of(like)
+    moved = False
+    step = np.int64(8) if same_type(like, 1.0) else np.int64(4)
     known = False
     reference, smallest = np.int64(0), np.int64(2**62)
     total, error = 0.0, 0.0
@@ -154,7 +225,7 @@ def rest_of_row(x: Any, size: Any, classes: Any, target: Any, scratch: Any, tag:
         in_place = count == BLOCK and (target < start or target >= start + BLOCK)
         least = smallest
         if not in_place:
-            count, least = fill_block(source, count, target - start, scratch, tag, like)
+            count, least = fill_block(source, count, target - start, scratch, tag, like, kept_tag)
         if not known:
             for width in (smaller(count, np.int64(_PREFIX)), count):  # all of it where the head is ruled out: masks
                 if in_place:
@@ -164,28 +235,40 @@ def rest_of_row(x: Any, size: Any, classes: Any, target: Any, scratch: Any, tag:
                 if top >= -limit:
                     break
             if top > limit:
-                return False, 0.0, reference, smallest
+                return False, 0.0, reference, smallest, False
             known = top >= -limit
             reference = top if known else reference
         powers, corrections, largest = 0.0, 0.0, reference
         sums, ahead = scratch + BLOCK * 8, source + AHEAD_BYTES
+        place = room + start * step
         for _ in range(2):
             if in_place:
                 powers, corrections, largest, least = sum_block(
-                    source, count, reference, sums, ahead, count * size, tag, like
+                    source, count, reference, sums, place, ahead, count * size, scratch + _PENDING, tag, like, kept_tag
                 )
             else:
                 powers, corrections, largest, _least = sum_block(
-                    scratch, count, reference, sums, ahead, count * size, like, like
+                    scratch,
+                    count,
+                    reference,
+                    sums,
+                    place,
+                    ahead,
+                    count * size,
+                    scratch + _PENDING,
+                    like,
+                    like,
+                    kept_tag,
                 )
             if largest - reference <= GUARD:
                 break
             if largest > limit:
-                return False, 0.0, reference, smallest
+                return False, 0.0, reference, smallest, False
+            moved = True
             total, error = scaled(total, reference - largest), scaled(error, reference - largest)
             reference = largest
         if corrections != corrections:  # a NaN somewhere, whatever its sign
-            return False, 0.0, reference, smallest
+            return False, 0.0, reference, smallest, False
         smallest = smaller(smallest, least) if known else np.int64(-(2**62))
         if known:
             # two-sum: exact additions, their errors kept beside; 300 000 float64 classes would cost 7 ulp without
@@ -194,68 +277,83 @@ def rest_of_row(x: Any, size: Any, classes: Any, target: Any, scratch: Any, tag:
                 back = following - total
                 error += (total - (following - back)) + (term - back)
                 total = following
-    return known, total + error, reference, smallest
+    return known, total + error, reference, smallest, not moved
 
 
 @inline
-def gradient_block(x: Any, count: Any, out: Any, m: Any, e: Any, ahead: Any, like: Any, out_tag: Any) -> Any:
-    """Write m e**x_j / 2**e where no entry is subnormal. m stays a pair, so that one entry rounds about once.
-
-    This pass reads from cache; the lines at `ahead`, of the next row, are asked for meanwhile.
-    """
-    wide_vectors()
-    offset = exponent_offset(e, like)
-    high = cast(m, like)
-    low = cast(m - high, like)
-    for i in range(count // STEP):
-        for line in range(4):
-            prefetch(ahead + (4 * i + line) * LINE_BYTES)
-        for lane in range(STEP):
-            j = i * STEP + lane
-            shifted, correction = exp_parts(load(x, j, like, like))
-            value = (high + fma(high, correction, low)) * power_over(shifted, offset)
-            store(out, j, narrow(value, out_tag), out_tag)
+def copy_out(source: Any, target: Any, size_bytes: Any, stream: Any) -> Any:
+    """Copy a finished block to the output, past the caches where `stream` asks for it."""
+    head = np.int64(0)
+    lines = np.int64(0)
+    if stream:
+        head = smaller(-target & np.int64(63), size_bytes)
+        lines = (size_bytes - head) >> np.int64(6)
+        copy_bytes(target, source, head)
+    for i in range(lines):
+        stream_line(target + head + 64 * i, source + head + 64 * i)
+    done = head + 64 * lines
+    copy_bytes(target + done, source + done, size_bytes - done)
 
 
 @inline
-def gradient_block_half(
-    x: Any, count: Any, out: Any, singles: Any, m: Any, e: Any, ahead: Any, tag: Any, out_tag: Any
+def scale_kept(
+    kept: Any, classes: Any, out: Any, out_size: Any, factor: Any, stream: Any, scratch: Any, like: Any, out_tag: Any
 ) -> Any:
-    """Do the same in float32 for entries stored in half precision, correctly rounded.
+    """Write what rest_of_row kept, times a factor; most of it is left pending, for sum_block to write between the lines
+    of the next row: 4096 x 32000 with the writing in a pass of its own took 45 ms instead of 30.
 
-    The float32 value is within 2**-22 of the exact one (1.6 ulp on the oracle table). Where both ends of twice that
-    distance round to the same half it is the right one; where not, in 1 of 60 steps, float64 decides (Ziv's test).
+    The factor is a pair, so that one entry rounds about once more.
     """
     wide_vectors()
-    single = np.float32(0)
-    offset = exponent_offset(e, single)
-    high = np.float32(m)
-    low = np.float32(m - np.float64(high))
-    below, above = np.float32(1.0 - 2.0**-21), np.float32(1.0 + 2.0**-21)
-    for i in range(count // STEP):
-        for line in range(2):
-            prefetch(ahead + (2 * i + line) * LINE_BYTES)
-        # two loops: one loop over 16-bit and 32-bit numbers became vectors of 64, and spilled
-        for lane in range(STEP):
-            shifted, correction = exp_parts(load(x, i * STEP + lane, tag, single))
-            value = (high + fma(high, correction, low)) * power_over(shifted, offset)
-            store(singles, lane, value, single)
-        doubtful = half_difference(single, single, out_tag)
-        for lane in range(STEP):
-            value = load(singles, lane, single, single)
-            store_half(out, i * STEP + lane, value, out_tag)
-            doubtful |= half_difference(value * below, value * above, out_tag)
-        if doubtful != 0:
-            exact_offset = exponent_offset(e, 1.0)
-            for lane in range(STEP):
-                j = i * STEP + lane
-                exact, rest = exp_parts(load(x, j, tag, 1.0))
-                store(out, j, narrow(fma(m, rest, m) * power_over(exact, exact_offset), out_tag), out_tag)
+    high = cast(factor, like)
+    low = cast(factor - high, like)
+    if same_type(like, out_tag):
+        head = smaller((-out & np.int64(LINE_BYTES - 1)) // out_size, classes) if stream else np.int64(0)
+        lines = (classes - head) * out_size // LINE_BYTES
+        for j in range(head):
+            value = load(kept, j, like, like)
+            store(out, j, fma(value, high, value * low), out_tag)
+        for j in range(head + lines * LINE_BYTES // out_size, classes):
+            value = load(kept, j, like, like)
+            store(out, j, fma(value, high, value * low), out_tag)
+        pending = scratch + _PENDING
+        store(pending, 0, kept + head * out_size, head)
+        store(pending, 1, out + head * out_size, head)
+        store(pending, 2, lines, head)
+        store(pending, 3, np.float64(high), 1.0)
+        store(pending, 4, np.float64(low), 1.0)
+        store(pending, 5, np.int64(stream), head)
+        return
+    result = scratch + BLOCK * 8
+    for start in range(0, classes, BLOCK):
+        count = smaller(np.int64(BLOCK), classes - start)
+        for j in range(count):
+            store(result, j, narrow(load(kept, start + j, like, like) * factor, out_tag), out_tag)
+        copy_out(result, out + start * out_size, count * out_size, stream)
+
+
+@inline
+def clear_pending(scratch: Any) -> Any:
+    """Say that no gradient is left to write."""
+    for slot in range(6):
+        store(scratch + _PENDING, slot, np.int64(0), slot)
+
+
+@inline
+def write_pending(scratch: Any, like: Any) -> Any:
+    """Write what is still left of a gradient."""
+    pending = scratch + _PENDING
+    source, target, left = load_integer(pending, 0), load_integer(pending, 1), load_integer(pending, 2)
+    high, low = cast(load(pending, 3, 1.0, 1.0), like), cast(load(pending, 4, 1.0, 1.0), like)
+    stream = load_integer(pending, 5) != 0
+    for line in range(left):
+        write_line(source + line * LINE_BYTES, high, low, target + line * LINE_BYTES, stream)
+    store(pending, 2, np.int64(0), left)
 
 
 @inline
 def gradient_block_wide(x: Any, count: Any, out: Any, m: Any, e: Any, like: Any, out_tag: Any) -> Any:
-    """Do the same over the whole range: two factors of 2**(n - e), so that a subnormal entry rounds once, -inf gives 0."""
+    """Write m e**x_j / 2**e over the whole range: two factors of 2**(n - e), so that a subnormal entry rounds once, -inf gives 0."""
     wide_vectors()
     lowest = lowest_exponent(like)
     low = cast((e + 2 * lowest) * LN_2, like)
@@ -276,21 +374,6 @@ def gradient_block_wide(x: Any, count: Any, out: Any, m: Any, e: Any, like: Any,
 
 
 @inline
-def copy_out(source: Any, target: Any, size_bytes: Any, stream: Any) -> Any:
-    """Copy a finished block to the output, past the caches where `stream` asks for it."""
-    head = np.int64(0)
-    lines = np.int64(0)
-    if stream:
-        head = smaller(-target & np.int64(63), size_bytes)
-        lines = (size_bytes - head) >> np.int64(6)
-        copy_bytes(target, source, head)
-    for i in range(lines):
-        stream_line(target + head + 64 * i, source + head + 64 * i)
-    done = head + 64 * lines
-    copy_bytes(target + done, source + done, size_bytes - done)
-
-
-@inline
 def gradient_of_row(
     x: Any,
     size: Any,
@@ -299,7 +382,6 @@ def gradient_of_row(
     out_size: Any,
     m: Any,
     e: Any,
-    plain: Any,
     stream: Any,
     scratch: Any,
     tag: Any,
@@ -312,17 +394,10 @@ def gradient_of_row(
         count = smaller(np.int64(BLOCK), classes - start)
         padded = count
         source = x + start * size
-        if plain and count == BLOCK and not same_type(tag, like) and same_type(tag, out_tag):
-            gradient_block_half(source, BLOCK, result, scratch, m, e, source + classes * size, tag, out_tag)
-            copy_out(result, out + start * out_size, count * out_size, stream)
-            continue
         if not same_type(tag, like) or count < BLOCK:
             padded = (count + STEP - 1) // STEP * STEP
             if classes > BLOCK:  # else scratch still holds the row, but for the target, whose entry is written last
-                padded, _ = fill_block(source, count, np.int64(-1), scratch, tag, like)
+                padded, _ = fill_block(source, count, np.int64(-1), scratch, tag, like, np.int8(0))
             source = scratch
-        if plain:
-            gradient_block(source, padded, result, m, e, x + (classes + start) * size, like, out_tag)
-        else:
-            gradient_block_wide(source, padded, result, m, e, like, out_tag)
+        gradient_block_wide(source, padded, result, m, e, like, out_tag)
         copy_out(result, out + start * out_size, count * out_size, stream)

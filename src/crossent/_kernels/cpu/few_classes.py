@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from crossent._kernels.cpu import wide_range
 from crossent._kernels.cpu._jit import inline, kernel
 from crossent._kernels.cpu._llvm import (
     choose,
     fence,
+    fetch_to_second,
     larger,
     load,
     load_integer,
-    prefetch,
     scale_row,
     smaller,
     store,
@@ -55,7 +54,7 @@ def tile_rows(classes: int) -> int:
 
 def scratch_bytes(classes: int) -> int:
     """Return what one thread needs."""
-    return (_TILE + tile_rows(classes) * classes + 8) * 8 + wide_range.scratch_bytes(classes)
+    return (_TILE + tile_rows(classes) * classes + 8) * 8
 
 
 @inline
@@ -73,7 +72,7 @@ def raise_lanes(
         start = offset + c * class_stride
         # the next class lies too far away for the processor to see it coming
         for line in range((count * size + LINE_BYTES - 1) // LINE_BYTES):
-            prefetch(x + (start + class_stride) * size + line * LINE_BYTES)
+            fetch_to_second(x + (start + class_stride) * size + line * LINE_BYTES)
         sums = _SUMS + (c & 7) * _MOST_ROWS
         for r in range(count):
             power = exponential(load(x, start + r, tag, 1.0), tag)
@@ -104,7 +103,7 @@ def raise_rows(
         lines = STEP * size // LINE_BYTES
         for i in range(steps):
             for line in range(lines):
-                prefetch(ahead + (i * lines + line) * LINE_BYTES)
+                fetch_to_second(ahead + (i * lines + line) * LINE_BYTES)
             for lane in range(STEP):
                 j = i * STEP + lane
                 store(scratch, _TILE + j, exponential(load(x, offset + j, tag, 1.0), tag), 1.0)
@@ -151,49 +150,6 @@ def finish_rows(count: Any, scratch: Any, tag: Any) -> Any:
         skipped = load_integer(scratch, _TARGET + r) < 0
         store(scratch, _LOSS + r, choose(skipped, 0.0, choose(inside, loss, np.nan)), 1.0)
         store(scratch, _MULTIPLIER + r, choose(skipped, 0.0, scale * inverse), 1.0)
-
-
-@inline
-def complete_tile(
-    x: Any,
-    class_stride: Any,
-    classes: Any,
-    count: Any,
-    contiguous: Any,
-    row_step: Any,
-    class_step: Any,
-    scratch: Any,
-    wide: Any,
-    with_gradient: Any,
-    exact_small: Any,
-    tag: Any,
-) -> Any:
-    """Have wide_range.py compute the rows whose loss is still NaN."""
-    for start in range(0, count, wide_range.LANES):
-        end = smaller(start + wide_range.LANES, count)
-        missing = False
-        for r in range(start, end):
-            loss = load(scratch, _LOSS + r, 1.0, 1.0)
-            missing |= loss != loss
-        if not missing:
-            continue
-        for lane in range(wide_range.LANES):  # lanes past the end repeat the last row
-            r = smaller(start + lane, end - 1)
-            target = larger(load_integer(scratch, _TARGET + r), np.int64(0))
-            offset, scale = load_integer(scratch, _OFFSET + r), load(scratch, _SCALE + r, 1.0, 1.0)
-            wide_range.place_row(wide, lane, x, offset, class_stride, target, scale, tag)
-        beside = contiguous and end - start == wide_range.LANES
-        wide_range.evaluate(x, class_stride, classes, beside, wide, with_gradient, exact_small, tag)
-        for r in range(start, end):
-            loss = load(scratch, _LOSS + r, 1.0, 1.0)
-            if loss == loss:
-                continue
-            store(scratch, _LOSS + r, wide_range.loss_of_lane(wide, r - start), 1.0)
-            if with_gradient:
-                for c in range(classes):
-                    entry = wide_range.gradient_of_lane(wide, r - start, c)
-                    store(scratch, _TILE + r * row_step + c * class_step, entry, 1.0)
-                store(scratch, _MULTIPLIER + r, 1.0, 1.0)
 
 
 @inline
@@ -258,8 +214,11 @@ def write_anywhere(
     class_stride: Any,
     out_tag: Any,
 ) -> Any:
-    """Write gradients one by one."""
+    """Write gradients one by one, but for rows that are missing."""
     for r in range(count):
+        loss = load(scratch, _LOSS + r, 1.0, 1.0)
+        if loss != loss:
+            continue
         multiplier = load(scratch, _MULTIPLIER + r, 1.0, 1.0)
         out = gradient + load_integer(scratch, _OUT_OFFSET + r) * size
         for c in range(classes):
@@ -297,11 +256,10 @@ def rows(
     loss_tag: Any,
     out_tag: Any,
 ) -> Any:
-    """Losses, and where asked for gradients, of rows first to last."""
+    """Losses, and where asked for gradients, of rows first to last; return how many are missing, with a loss of NaN."""
     # carried along: two divisions a row would cost more than two classes
     outer_index, inner_index = first // inner, first % inner
-    wide = scratch + (_TILE + most_rows * classes + 8) * 8
-    start = first
+    start, all_missing = first, np.int64(0)
     while start < last:
         count = smaller(most_rows, last - start)
         if inner >= most_rows:  # a tile then ends where the rows cease to be evenly spaced
@@ -334,37 +292,21 @@ def rows(
         lanes = inner_stride == 1 and even and class_stride != 1
         whole = inner_stride == classes and class_stride == 1 and even
         row_step, class_step = (np.int64(1), most_rows) if lanes else (classes, np.int64(1))
-        if same_type(tag, 1.0):
-            for r in range(count):
-                store(scratch, _LOSS + r, 0.0 if load_integer(scratch, _TARGET + r) < 0 else np.nan, 1.0)
-                store(scratch, _MULTIPLIER + r, 0.0, 1.0)
+        if lanes:
+            raise_lanes(x, size, offset, class_stride, classes, count, most_rows, scratch, tag)
         else:
-            if lanes:
-                raise_lanes(x, size, offset, class_stride, classes, count, most_rows, scratch, tag)
-            else:
-                raise_rows(x, size, offset, class_stride, classes, count, whole, scratch, tag)
-            finish_rows(count, scratch, tag)
-        complete_tile(
-            x,
-            class_stride,
-            classes,
-            count,
-            lanes,
-            row_step,
-            class_step,
-            scratch,
-            wide,
-            gradient != 0,
-            same_type(tag, 1.0) and same_type(out_tag, 1.0),
-            tag,
-        )
+            raise_rows(x, size, offset, class_stride, classes, count, whole, scratch, tag)
+        finish_rows(count, scratch, tag)
+        missing = np.int64(0)
         for r in range(count):
             loss = load(scratch, _LOSS + r, 1.0, 1.0) * load(scratch, _FACTOR + r, 1.0, 1.0)
             loss = choose(load_integer(scratch, _TARGET + r) < 0, 0.0, loss)
+            missing += loss != loss
             store(losses, start + r, loss, loss_tag)
+        all_missing += missing
         if gradient != 0:
             fits = even and gradient_class_stride == 1 and gradient_inner_stride == classes
-            if lanes and gradient_inner_stride == 1:
+            if lanes and gradient_inner_stride == 1 and missing == 0:
                 write_lanes(
                     classes,
                     count,
@@ -377,7 +319,7 @@ def rows(
                     stream,
                     out_tag,
                 )
-            elif fits and not lanes and count * classes <= _TILE_NUMBERS:
+            elif fits and not lanes and missing == 0 and count * classes <= _TILE_NUMBERS:
                 out = gradient + out_offset * gradient_size
                 write_rows(classes, count, scratch, out, gradient_size, stream, out_tag)
             else:
@@ -395,3 +337,4 @@ def rows(
         start += count
     if stream:
         fence()
+    return all_missing

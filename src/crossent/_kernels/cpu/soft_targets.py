@@ -17,7 +17,7 @@ import numpy as np
 
 from crossent._kernels.cpu._jit import inline, kernel
 from crossent._kernels.cpu._llvm import fma, load, load_integer, store
-from crossent._kernels.cpu.blocks import BLOCK, gradient_of_row, rest_of_row
+from crossent._kernels.cpu.blocks import SCRATCH_BYTES, gradient_of_row, rest_of_row
 from crossent._kernels.cpu.careful import fill_row
 from crossent._kernels.cpu.exp import narrow, scaled
 from crossent._kernels.cpu.odds import loss_of_odds, normalizer, odds_against, share_of_rest
@@ -29,7 +29,7 @@ _EXACT = 1e11
 
 def scratch_bytes(classes: int) -> int:
     """Return what one thread needs: two blocks, a row of logits, a row of targets, all float64."""
-    return (2 * BLOCK + 2 * classes + 16) * 8
+    return SCRATCH_BYTES + (2 * classes + 16) * 8
 
 
 @inline
@@ -98,7 +98,9 @@ def soft_row(
             store(x, c, load(x, c, 1.0, 1.0) - pivot_logit, 1.0)
         pivot_logit = 0.0
     distance, mass = distances(x, y, classes, pivot_logit)
-    any_rest, rest, reference, _ = rest_of_row(x, np.int64(8), classes, pivot, blocks, 1.0, 1.0)
+    any_rest, rest, reference, _, _ = rest_of_row(
+        x, np.int64(8), classes, pivot, np.int64(0), blocks, 1.0, 1.0, np.int8(0)
+    )
     if not any_rest:
         rest, reference = 0.0, np.int64(0)
     q, k, exponent, mantissa = odds_against(rest, reference, pivot_logit)
@@ -108,7 +110,7 @@ def soft_row(
         if rest == 0.0:
             reference = exponent
         m, e = normalizer(rest, reference, exponent, mantissa, 1.0)
-        gradient_of_row(x, np.int64(8), classes, x, np.int64(8), m, e, False, False, blocks, 1.0, 1.0, 1.0)
+        gradient_of_row(x, np.int64(8), classes, x, np.int64(8), m, e, False, blocks, 1.0, 1.0, 1.0)
         others, others_error = 0.0, 0.0
         for c in range(classes):
             if c != pivot:
@@ -163,7 +165,7 @@ def rows(
     out_tag: Any,
 ) -> Any:
     """Losses, and where asked for gradients, of rows first to last."""
-    own_x = scratch + 2 * BLOCK * 8
+    own_x = scratch + SCRATCH_BYTES
     own_y = own_x + 8 * classes
     for r in range(first, last):
         if load_integer(counted, r) < -1:

@@ -15,11 +15,21 @@ from typing import Any
 import numpy as np
 
 from crossent._kernels.cpu._jit import kernel
-from crossent._kernels.cpu._llvm import fence, load, load_integer, store
-from crossent._kernels.cpu.blocks import GUARD, gradient_of_row, rest_of_row
+from crossent._kernels.cpu._llvm import fence, load, load_integer, power_of_two, store
+from crossent._kernels.cpu.blocks import (
+    SCRATCH_BYTES,
+    clear_pending,
+    gradient_of_row,
+    rest_of_row,
+    scale_kept,
+    write_pending,
+)
 from crossent._kernels.cpu.careful import careful_row
-from crossent._kernels.cpu.exp import faintest_exponent, limit_of, lowest_exponent, narrow, same_type
+from crossent._kernels.cpu.exp import cast, faintest_exponent, lowest_exponent, narrow, same_type
 from crossent._kernels.cpu.odds import LARGEST_TARGET, loss_of_odds, normalizer, odds_against, share_of_rest
+
+# powers of two that a row's kept summands are scaled by at most: both parts of the factor are normal float32 numbers
+_FARTHEST_FACTOR = 64
 
 
 @kernel
@@ -41,21 +51,26 @@ def rows(
     gradient_inner_stride: Any,
     gradient_size: Any,  # bytes of one entry
     stream: Any,  # whether gradients go past the caches
-    scratch: Any,  # blocks.SCRATCH_BYTES, on a 64-byte boundary
+    kept_row_bytes: Any,  # blocks.kept_bytes(classes, size of a kept summand)
+    scratch: Any,  # blocks.scratch_bytes(classes, size of a kept summand), on a 64-byte boundary
     first: Any,
     last: Any,
     tag: Any,
     like: Any,
+    kept_tag: Any,  # of the type of `like`; of another one where no gradient is asked for
     loss_tag: Any,
     out_tag: Any,
 ) -> Any:
     """Losses, and where asked for gradients, of rows first to last."""
     # carried along: a 64-bit division takes as long as 20 classes
     outer_index, inner_index = first // inner, first % inner
+    room, other_room = scratch + SCRATCH_BYTES, scratch + SCRATCH_BYTES + kept_row_bytes
+    if same_type(kept_tag, like):
+        clear_pending(scratch)
     for r in range(first, last):
         base = outer_index * outer_stride + inner_index * inner_stride
         out = np.int64(0)
-        if gradient != 0:
+        if same_type(kept_tag, like) and gradient != 0:
             out_base = outer_index * gradient_outer_stride + inner_index * gradient_inner_stride
             out = gradient + out_base * gradient_size
         inner_index += 1
@@ -72,28 +87,34 @@ def rows(
                 for c in range(classes):
                     store(out, c, 0.0, out_tag)
             continue
-        fast, rest, reference, smallest = rest_of_row(x + base * size, size, classes, target, scratch, tag, like)
+        # two rooms in turn: what the last row kept is still being written from the other
+        room, other_room = other_room, room
+        fast, rest, reference, smallest, kept = rest_of_row(
+            x + base * size, size, classes, target, room, scratch, tag, like, kept_tag
+        )
+        if same_type(kept_tag, like):
+            write_pending(scratch, like)
         target_logit = load(x, base + target, tag, 1.0)
         if fast and abs(target_logit) < LARGEST_TARGET:
             q, k, exponent, mantissa = odds_against(rest, reference, target_logit)
             loss = loss_of_odds(q, k)
-            if out != 0:
+            if same_type(kept_tag, like) and out != 0:
                 m, e = normalizer(rest, reference, exponent, mantissa, row_scale)
                 # every entry lies in [0.35, 1.42) * 2**(n - e); an exponent at the clamp may stand for a smaller one
                 floor = max(reference + faintest_exponent(like), e + np.int64(1) + lowest_exponent(like))
-                plain = smallest > floor and abs(row_scale) < 1e30
-                if not same_type(tag, like) and same_type(tag, out_tag):
-                    # halves to halves in float32 (gradient_block_half): its range then counts, of results and logits
-                    limit = limit_of(np.float32(0))
-                    highest = max(reference, e + np.int64(1))
-                    plain = plain and smallest > max(lowest_exponent(np.float32(0)) + highest, -limit)
-                    plain = plain and max(reference + GUARD, exponent) < limit
-                gradient_of_row(
-                    x + base * size, size, classes, out, gradient_size, m, e, plain, stream, scratch, tag, like, out_tag
-                )
-                store(out, target, narrow(0.0 - row_scale * share_of_rest(q, k), out_tag), out_tag)
+                if kept and smallest > floor and abs(reference - e) < _FARTHEST_FACTOR:
+                    factor = m * power_of_two(reference - e)
+                    store(room, target, cast(0.0 - rest, like), like)  # times the factor: the target's gradient
+                    scale_kept(room, classes, out, gradient_size, factor, stream, scratch, like, out_tag)
+                else:
+                    gradient_of_row(
+                        x + base * size, size, classes, out, gradient_size, m, e, stream, scratch, tag, like, out_tag
+                    )
+                    store(out, target, narrow(0.0 - row_scale * share_of_rest(q, k), out_tag), out_tag)
         else:
             loss = careful_row(x, base, np.int64(1), classes, target, row_scale, out, np.int64(1), tag, out_tag)
         store(losses, r, loss * weight * unit, loss_tag)
+    if same_type(kept_tag, like):
+        write_pending(scratch, like)
     if stream:
         fence()

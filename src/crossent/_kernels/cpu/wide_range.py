@@ -1,14 +1,18 @@
-"""Rows of few_classes.py over the whole range of float64, LANES at a time: float64 logits, and rows with large ones.
+"""Rows kernel of few_classes.py's cases over the whole range of float64: float64 logits, and rows with large ones.
 
-The tile of rows is brought class by class into scratch; every step then runs across the rows. Sums are kept relative to
-2**M, M the exponent of each row's largest logit other than the target. Rows outside even this range go to careful.py.
+The lanes of a vector are rows. A tile of LANES rows is brought class by class into scratch; every step then runs across
+the rows. Sums are kept relative to 2**M, M the exponent of each row's largest logit other than the target; otherwise the
+method is that of softmax_cross_entropy, row by row. Rows outside even this range go to careful.py. A row's bits do not
+depend on its neighbours.
+
+Traffic in bytes: rows * classes * size read, and as much written with a gradient.
 """
 
 from typing import Any
 
 import numpy as np
 
-from crossent._kernels.cpu._jit import inline
+from crossent._kernels.cpu._jit import inline, kernel
 from crossent._kernels.cpu._llvm import (
     at_least,
     choose,
@@ -21,7 +25,7 @@ from crossent._kernels.cpu._llvm import (
     store,
     wide_vectors,
 )
-from crossent._kernels.cpu.careful import careful_row
+from crossent._kernels.cpu.careful import careful_row, fill_row
 from crossent._kernels.cpu.exp import (
     LN_2,
     exp_parts,
@@ -30,6 +34,7 @@ from crossent._kernels.cpu.exp import (
     greatest_integer,
     least_integer,
     limit_of,
+    narrow,
     power_over,
     same_type,
 )
@@ -48,11 +53,12 @@ LANES = 32
     _LOSS,
     _MULTIPLIER,
     _OFFSET,
+    _OUT_OFFSET,
     _CORRECTIONS,
     _ERRORS,
     _LOW,
     _TILE,
-) = (LANES * line for line in range(12))
+) = (LANES * line for line in range(13))
 # stands in for all smaller exponents, relative to the reference; 2**60 above the smallest normal number, as a subnormal
 # product traps into microcode
 _LOWEST = -962
@@ -63,17 +69,6 @@ _LARGEST_ODDS = 900
 def scratch_bytes(classes: int) -> int:
     """Return what one thread needs."""
     return (_TILE + LANES * classes) * 8
-
-
-@inline
-def place_row(
-    scratch: Any, lane: Any, x: Any, offset: Any, class_stride: Any, target: Any, scale: Any, tag: Any
-) -> Any:
-    """Say where the logits of a lane lie, and what its target and the scale of its gradient are."""
-    store(scratch, _OFFSET + lane, offset, offset)
-    store(scratch, _TARGET + lane, target, target)
-    store(scratch, _SCALE + lane, scale, 1.0)
-    store(scratch, _LOSS + lane, load(x, offset + target * class_stride, tag, 1.0), 1.0)
 
 
 @inline
@@ -190,50 +185,121 @@ def gradient_of_tile(scratch: Any, classes: Any) -> Any:
 
 
 @inline
-def evaluate(
-    x: Any,
+def write_tile(scratch: Any, classes: Any, gradient: Any, offset: Any, class_stride: Any, out_tag: Any) -> Any:
+    """Write a whole tile whose rows lie side by side, class by class: row by row, 21 lines 16 KB apart fell out of cache."""
+    wide_vectors()
+    for c in range(classes):
+        for r in range(LANES):
+            value = load(scratch, _TILE + c * LANES + r, 1.0, 1.0)
+            store(gradient, offset + c * class_stride + r, narrow(value, out_tag), out_tag)
+
+
+@kernel
+def rows(
+    x: Any,  # address of the logits; class c of row r at (r // inner) * outer_stride + (r % inner) * inner_stride
+    inner: Any,  # + c * class_stride
+    outer_stride: Any,
+    inner_stride: Any,
     class_stride: Any,
     classes: Any,
-    contiguous: Any,
-    scratch: Any,
-    with_gradient: Any,
-    exact_small: Any,
+    targets: Any,  # (rows,) int64; -1 skips the row: loss 0, gradient 0
+    weights: Any,  # (rows,) float64, multiply loss and gradient; address 0 for ones
+    scales: Any,  # (rows,) float64, multiply the gradient alone; address 0 for ones
+    scale: Any,  # multiplies every gradient
+    unit: Any,  # one nat in the unit of the loss
+    losses: Any,  # (rows,) in loss_tag
+    missing_only: Any,  # leave rows alone whose loss is not NaN so far
+    gradient: Any,  # address, or 0 for none; strides as for x
+    gradient_outer_stride: Any,
+    gradient_inner_stride: Any,
+    gradient_class_stride: Any,
+    gradient_size: Any,  # bytes of one entry
+    exact_small: Any,  # whether gradients below 2**-1021 must be right: float64 ones
+    scratch: Any,  # scratch_bytes(classes), on a 64-byte boundary
+    first: Any,
+    last: Any,
     tag: Any,
+    loss_tag: Any,
+    out_tag: Any,
 ) -> Any:
-    """Compute the LANES rows that were placed: their losses in nats and, where asked for, the tile of gradients."""
-    bring_tile(x, scratch, contiguous, class_stride, classes, tag)
-    sum_rest(scratch, classes, tag)
-    finish_rows(scratch)
-    if with_gradient:
-        gradient_of_tile(scratch, classes)
-    for lane in range(LANES):
-        loss = load(scratch, _LOSS + lane, 1.0, 1.0)
-        tiny = with_gradient and exact_small and load_integer(scratch, _SMALLEST + lane) < 0
-        if loss == loss and not tiny:
-            continue
-        careful = careful_row(
-            x,
-            load_integer(scratch, _OFFSET + lane),
-            class_stride,
-            classes,
-            load_integer(scratch, _TARGET + lane),
-            load(scratch, _SCALE + lane, 1.0, 1.0),
-            scratch + (_TILE + lane) * 8 if with_gradient else np.int64(0),
-            np.int64(LANES),
-            tag,
-            1.0,
-        )
-        # the tile's own loss where it has one: the bits are then the same as without a gradient
-        store(scratch, _LOSS + lane, loss if loss == loss else careful, 1.0)
-
-
-@inline
-def loss_of_lane(scratch: Any, lane: Any) -> Any:
-    """Return what `evaluate` found, in nats."""
-    return load(scratch, _LOSS + lane, 1.0, 1.0)
-
-
-@inline
-def gradient_of_lane(scratch: Any, lane: Any, c: Any) -> Any:
-    """Return what `evaluate` found."""
-    return load(scratch, _TILE + c * LANES + lane, 1.0, 1.0)
+    """Losses, and where asked for gradients, of rows first to last."""
+    for start in range(first, last, LANES):
+        count = smaller(np.int64(LANES), last - start)
+        if missing_only:
+            missing = False
+            for r in range(start, start + count):
+                loss = load(losses, r, loss_tag, 1.0)
+                missing |= loss != loss
+            if not missing:
+                continue
+        # carried along: two divisions a row would cost more than two classes
+        outer_index, inner_index = start // inner, start % inner
+        side_by_side = count == LANES and inner_index + count <= inner
+        contiguous = inner_stride == 1 and side_by_side
+        for lane in range(LANES):
+            r = start + lane
+            offset = outer_index * outer_stride + inner_index * inner_stride
+            store(
+                scratch,
+                _OUT_OFFSET + lane,
+                outer_index * gradient_outer_stride + inner_index * gradient_inner_stride,
+                r,
+            )
+            if r < last - 1:  # lanes past the end repeat the last row
+                inner_index += 1
+                if inner_index == inner:
+                    outer_index, inner_index = outer_index + 1, np.int64(0)
+            r = smaller(r, last - 1)
+            target = larger(load_integer(targets, r), np.int64(0))
+            weight = load(weights, r, 1.0, 1.0) if weights != 0 else 1.0
+            own_scale = load(scales, r, 1.0, 1.0) if scales != 0 else 1.0
+            store(scratch, _OFFSET + lane, offset, r)
+            store(scratch, _TARGET + lane, target, r)
+            store(scratch, _LOSS + lane, load(x, offset + target * class_stride, tag, 1.0), 1.0)
+            store(scratch, _SCALE + lane, scale * weight * unit * own_scale, 1.0)
+        bring_tile(x, scratch, contiguous, class_stride, classes, tag)
+        sum_rest(scratch, classes, tag)
+        finish_rows(scratch)
+        written = gradient != 0 and gradient_inner_stride == 1 and side_by_side and not missing_only
+        if gradient != 0:
+            gradient_of_tile(scratch, classes)
+        if written:
+            offset = load_integer(scratch, _OUT_OFFSET)
+            write_tile(scratch, classes, gradient, offset, gradient_class_stride, out_tag)
+        for lane in range(count):
+            r = start + lane
+            if missing_only:
+                loss = load(losses, r, loss_tag, 1.0)
+                if loss == loss:
+                    continue
+            loss = load(scratch, _LOSS + lane, 1.0, 1.0)
+            weight = load(weights, r, 1.0, 1.0) if weights != 0 else 1.0
+            out = np.int64(0)
+            if gradient != 0:
+                out = gradient + load_integer(scratch, _OUT_OFFSET + lane) * gradient_size
+            tiny = out != 0 and exact_small and load_integer(scratch, _SMALLEST + lane) < 0
+            if load_integer(targets, r) < 0 or weight == 0.0:
+                loss = 0.0
+                if out != 0:
+                    fill_row(out, gradient_class_stride, classes, 0.0, out_tag)
+            elif loss == loss and not tiny:
+                for c in range(classes if out != 0 and not written else 0):
+                    entry = load(scratch, _TILE + c * LANES + lane, 1.0, 1.0)
+                    store(out, c * gradient_class_stride, narrow(entry, out_tag), out_tag)
+                loss = loss * (weight * unit)
+            else:
+                careful = careful_row(
+                    x,
+                    load_integer(scratch, _OFFSET + lane),
+                    class_stride,
+                    classes,
+                    load_integer(scratch, _TARGET + lane),
+                    load(scratch, _SCALE + lane, 1.0, 1.0),
+                    out,
+                    gradient_class_stride,
+                    tag,
+                    out_tag,
+                )
+                # the tile's own loss where it has one: the bits are then the same as without a gradient
+                loss = (loss if loss == loss else careful) * (weight * unit)
+            store(losses, r, loss, loss_tag)
