@@ -43,9 +43,16 @@ def main() -> None:
     half = mpmath.mpf("0.505")
     show("exp, float32: " + repr([single(c) for c in fit(exp2_minus_one_over_r, -half, half, 5)]) + "\n")
     show("exp, float64: " + repr([float(c) for c in fit(exp2_minus_one_over_r, -half, half, 10)]) + "\n")
+    # few_classes: |x| <= 700 in one product, rounded by 2**-43; 2**-33 is enough for float32
+    show(
+        "exp whole, for float32: "
+        + repr([float(c) for c in fit(exp2_minus_one_over_r, -mpmath.mpf("0.501"), mpmath.mpf("0.501"), 6)])
+        + "\n"
+    )
     # m in [sqrt(1/2), sqrt(2)): s = (m - 1) / (m + 1), |s| <= 3 - 2 sqrt(2)
     largest = (3 - 2 * mpmath.sqrt(2)) ** 2 * mpmath.mpf("1.001")
     show("log, float64: " + repr([float(c) for c in fit(atanh_series_rest, mpmath.mpf(0), largest, 6)]) + "\n")
+    show("log, for float32: " + repr([float(c) for c in fit(atanh_series_rest, mpmath.mpf(0), largest, 3)]) + "\n")
     log2_e = 1 / LN_2
     for name, rounded in (("float32", single), ("float64", float)):
         high = rounded(log2_e)

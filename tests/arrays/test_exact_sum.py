@@ -222,3 +222,24 @@ def test_bad_input_is_an_error_that_says_so() -> None:
     with pytest.raises(TypeError):
         hash(ExactSum())
     assert (ExactSum() == 0.0) is False
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [1, 7, 4095, 4096, 4097, 12_345])
+def test_sums_of_blocks(dtype: Any, count: int) -> None:
+    """Ordinary numbers go through float64 sums of blocks; one that does not fit sends its block number by number."""
+    rng = np.random.default_rng(count)
+    ordinary = (rng.standard_normal(count) * 10.0 ** rng.uniform(-9, 5, count)).astype(dtype)
+    assert ExactSum().add(ordinary).value() == math.fsum(ordinary.tolist())
+    for value in (1e-30, 5e-40, 2.0**20, -(2.0**20), 1048577.0, 3e38, -3e38):
+        numbers = ordinary.copy()
+        numbers[rng.integers(count)] = value
+        assert ExactSum().add(numbers).value() == math.fsum(numbers.tolist()), value
+    full = np.full(count, 2.0**20, dtype)  # the largest sums that a block may have
+    assert ExactSum().add(full).value() == count * 2.0**20
+    tiny = np.full(count, 2.0**-21 - 2.0**-45, dtype)  # the largest first remainders
+    assert ExactSum().add(tiny).value() == math.fsum(tiny.tolist())
+    for special in (np.inf, -np.inf, np.nan):
+        numbers = ordinary.copy()
+        numbers[-1] = special
+        np.testing.assert_equal(ExactSum().add(numbers).value(), special)

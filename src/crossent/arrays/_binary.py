@@ -9,7 +9,7 @@ from crossent._kernels.cpu import _threads
 from crossent._kernels.cpu import sigmoid_cross_entropy as kernels
 from crossent.arrays._from_probs import read_floor
 from crossent.arrays._gradient import clear_rows, gradient_array
-from crossent.arrays._input import address_of, as_array, as_numbers, is_floating
+from crossent.arrays._input import address_of, as_array, as_numbers, is_floating, tag_of
 from crossent.arrays._rows import gradient_scales, read_options, read_weights, reduce_losses, total_weight
 from crossent.arrays._words import where_is
 from crossent.arrays.targets import check_ignore_index
@@ -123,8 +123,8 @@ def evaluate(
         address_of(losses),
         address_of(gradient.array) if gradient is not None else 0,
     )
-    out_tag = gradient.tag if gradient is not None else losses.dtype.type(0)
-    tags = (numbers.tag, target_tag, losses.dtype.type(0), out_tag, np.int8(0))
+    out_tag = gradient.tag if gradient is not None else tag_of(losses)
+    tags = (numbers.tag, target_tag, tag_of(losses), out_tag, np.int8(0))
 
     def task(first: int, last: int) -> None:
         kernels.elements(*arguments, first, last, *tags)

@@ -12,7 +12,7 @@ from crossent._kernels.cpu import cross_entropy as kernels
 from crossent._kernels.cpu.targets import CLASS_IDS
 from crossent.arrays._class_weights import class_weight_of_rows
 from crossent.arrays._gradient import clear_rows, gradient_array
-from crossent.arrays._input import Numbers, as_array, as_numbers
+from crossent.arrays._input import Numbers, as_array, as_numbers, tag_of
 from crossent.arrays._layout import blocks_of_rows
 from crossent.arrays._rows import (
     gradient_scales,
@@ -92,7 +92,8 @@ def evaluate(
     scale, scales = gradient_scales(checked, denominator, own_weight, rows.ids.size)
     losses = np.empty(rows_shape, numbers.result)
     sums = np.empty(rows.ids.size)
-    _fill(
+    tolerance = SUM_TOLERANCE[numbers.dtype_name]
+    doubtful = _fill(
         numbers,
         axis,
         rows,
@@ -105,15 +106,17 @@ def evaluate(
         logarithms=name == "log_probs",
         rescale=normalized == "rescale",
         floor=floor,
+        tolerance=tolerance,
         scales=scales,
         scale=scale,
         unit=checked.unit,
     )
     if gradient is not None:
         clear_rows(gradient, axis, own_weight)
-    _check_entries(numbers, axis, sums, name)
-    if normalized in ("warn", "raise"):
-        _check_sums(sums, rows_shape, SUM_TOLERANCE[numbers.dtype_name], normalized)
+    if doubtful:
+        _check_entries(numbers, axis, sums, name)
+    if doubtful and normalized in ("warn", "raise"):
+        _check_sums(sums, rows_shape, tolerance, normalized)
     if zero == "raise":
         _check_possible(losses)
     return reduce_losses(losses, checked, denominator, own_weight, stacklevel=4), result
@@ -133,17 +136,22 @@ def _fill(
     logarithms: bool,
     rescale: bool,
     floor: float,
+    tolerance: float,
     scales: np.ndarray | None,
     scale: float,
     unit: float,
-) -> None:
+) -> bool:
+    """Fill in losses, sums, and gradients where asked for; say whether the sums need a look."""
     classes = numbers.array.shape[axis]
     dense = rows.dense
     todo = rows.ids if rows.kind == CLASS_IDS else np.zeros(rows.ids.shape, np.int64)
     if rows.kind != CLASS_IDS and rows.counted is not None:
         todo[~rows.counted] = -1
-    out_tag = gradient.tag if gradient is not None else losses.dtype.type(0)
+    out_tag = gradient.tag if gradient is not None else tag_of(losses)
     size = gradient.array.itemsize if gradient is not None else 0
+    certain = rows.kind == CLASS_IDS and smoothing == 0.0 and class_weight is None and mask is None
+    if certain and not logarithms and not rescale and gradient is None:
+        return _fill_plainly(numbers, axis, todo, losses, sums, floor, unit, tolerance)
     arrays = [numbers.array, dense.array if dense else None, mask, gradient.array if gradient is not None else None]
     for block in blocks_of_rows(arrays, axis):
         x, y, allowed, out = block.views
@@ -170,13 +178,42 @@ def _fill(
             out.class_stride,
             size,
         )
-        tags = (numbers.tag, dense.tag if dense else 0.0, losses.dtype.type(0), out_tag)
+        tags = (numbers.tag, dense.tag if dense else 0.0, tag_of(losses), out_tag)
 
         def task(first: int, last: int, scratch: int, before: Any = before, tags: Any = tags) -> None:
             kernels.rows(*before, scratch, first, last, *tags)
 
         run = with_scratch(kernels.scratch_bytes(classes), task)
         _threads.spread(run, block.rows, numbers.array.nbytes * 4)
+    return True
+
+
+def _fill_plainly(
+    numbers: Numbers,
+    axis: int,
+    ids: np.ndarray,
+    losses: np.ndarray,
+    sums: np.ndarray,
+    floor: float,
+    unit: float,
+    tolerance: float,
+) -> bool:
+    """Do the same for what most calls ask for: class ids, no weights, no gradient."""
+    classes = numbers.array.shape[axis]
+    doubtful: list[int] = []
+    tags = (numbers.tag, tag_of(losses))
+    for block in blocks_of_rows([numbers.array], axis):
+        (x,) = block.views
+        own = [at_row(array, block.first_row) for array in (ids, losses, sums)]
+        before = (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride, classes)
+        options = (own[0], floor, unit, own[1], own[2], tolerance)
+
+        def task(first: int, last: int, scratch: int, before: Any = before, options: Any = options) -> None:
+            doubtful.append(kernels.plain_rows(*before, *options, scratch, first, last, *tags))
+
+        run = with_scratch(kernels.plain_scratch_bytes(classes), task)
+        _threads.spread(run, block.rows, numbers.array.nbytes * 4)
+    return any(doubtful)
 
 
 def _check_entries(numbers: Numbers, axis: int, sums: np.ndarray, name: str) -> None:

@@ -1,5 +1,6 @@
 """Whatever the caller has -> a NumPy array and what its numbers are, without copying; or one sentence on what to do."""
 
+import ctypes
 import sys
 from dataclasses import dataclass
 from typing import Any, Self
@@ -23,7 +24,7 @@ class Numbers:
     @property
     def tag(self) -> Any:
         """Return the scalar whose type tells a kernel how the numbers are stored."""
-        return self.array.dtype.type(0)
+        return tag_of(self.array)
 
     @property
     def result(self) -> np.dtype:
@@ -153,6 +154,21 @@ def as_numbers(array: np.ndarray, name: str) -> Numbers:
     return Numbers(array, dtype_name)
 
 
+_TAGS = {np.dtype(kind): kind(0) for kind in (np.float32, np.float64, np.int16, np.uint16)}
+
+
+def tag_of(array: np.ndarray) -> Any:
+    """Return the scalar whose type tells a kernel how the array's numbers are stored; making one takes 0.2 us."""
+    return _TAGS[array.dtype]
+
+
+_address, _first_byte = ctypes.addressof, ctypes.c_char.from_buffer
+
+
 def address_of(array: np.ndarray) -> int:
     """Return the address of the array's first element."""
-    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+    try:
+        # 0.3 us; the interface below takes 1, and a small call asks for four addresses
+        return _address(_first_byte(array))  # type: ignore[arg-type]  # the stub does not say so, but an array is a buffer
+    except (TypeError, ValueError, BufferError):  # read-only, strided or empty
+        return array.__array_interface__["data"][0]  # type: ignore[no-any-return]

@@ -35,20 +35,27 @@ _NO_VIEW = RowView(0, 0, 0, 0)
 
 
 def blocks_of_rows(arrays: Sequence[np.ndarray | None], axis: int) -> Iterator[Block]:
-    """Yield the blocks that cover the rows of arrays of one shape, classes on `axis`; None gives address 0."""
-    first = next(array for array in arrays if array is not None)
+    """Yield the blocks that cover the rows of arrays of one shape, classes on `axis`; None, but for the first, gives address 0."""
+    first = arrays[0]
+    assert first is not None  # by contract
     shape = first.shape[:axis] + first.shape[axis + 1 :]
     rows = 1
     for length in shape:
         rows *= length
     if rows == 0:
         return
-    if axis == len(shape) and all(array is None or array.flags.c_contiguous for array in arrays):
+    if axis == len(shape):
         # by far the most frequent case, and worth 10 us to small arrays
         stride = first.shape[axis]
-        views = [RowView(address_of(array), 0, stride, 1) if array is not None else _NO_VIEW for array in arrays]
-        yield Block(0, rows, rows, tuple(views))
-        return
+        views = []
+        for array in arrays:
+            if array is None:
+                views.append(_NO_VIEW)
+            elif array.flags.c_contiguous:
+                views.append(RowView(address_of(array), 0, stride, 1))
+        if len(views) == len(arrays):
+            yield Block(0, rows, rows, tuple(views))
+            return
     strides = [_element_strides(array, axis) if array is not None else None for array in arrays]
     classes = [s[1] if s else 0 for s in strides]
     dims = _merged(shape, [s[0] if s else (0,) * len(shape) for s in strides])

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from crossent.arrays.exact_sum import ExactSum
 from crossent.errors import DtypeError, EmptyError, ImpossibleEventWarning, RangeError, ShapeError
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class Options:
     """The options that every loss of the door has, checked."""
 
@@ -26,8 +27,16 @@ class Options:
     empty: str
 
 
-def read_options(*, label_smoothing: Any, reduction: Any, denominator: Any, base: Any, empty: Any) -> Options:
-    """Check the options that are words or numbers."""
+def read_options(**words: Any) -> Options:
+    """Check the options that are words or numbers: label_smoothing, reduction, denominator, base, empty."""
+    try:
+        return _options(**words)
+    except TypeError:  # one of them cannot be looked up, or has the wrong type: the same again, and its own message
+        return _options.__wrapped__(**words)
+
+
+@lru_cache(maxsize=64, typed=True)
+def _options(*, label_smoothing: Any, reduction: Any, denominator: Any, base: Any, empty: Any) -> Options:
     check_choice("reduction", reduction, conventions.REDUCTIONS)
     check_choice("empty", empty, conventions.EMPTIES)
     own = check_denominator(denominator, conventions.DENOMINATORS)

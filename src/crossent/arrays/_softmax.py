@@ -8,7 +8,7 @@ import numpy as np
 
 from crossent._kernels.cpu import _threads, blocks, few_classes, soft_targets, softmax_cross_entropy, wide_range
 from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS
-from crossent.arrays._input import Numbers, address_of
+from crossent.arrays._input import Numbers, address_of, tag_of
 from crossent.arrays._layout import Block, RowView, blocks_of_rows
 from crossent.arrays.targets import TargetRows
 
@@ -63,7 +63,7 @@ def hard_losses(
     `stream` sends gradients past the caches.
     """
     classes = logits.array.shape[axis]
-    loss_tag = losses.dtype.type(0)
+    loss_tag = tag_of(losses)
     out_tag = gradient.tag if gradient is not None else loss_tag
     traffic_bytes = logits.array.nbytes * (2 if gradient is not None else 1)
     for block in blocks_of_rows([logits.array, gradient.array if gradient is not None else None], axis):
@@ -84,9 +84,9 @@ def hard_losses(
             scratch_bytes = blocks.scratch_bytes(classes if gradient is not None else 0, logits.working.itemsize)
             _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes)
         else:
-            task = _across(logits, classes, block, x, out, rows, size, stream, loss_tag, out_tag)
-            scratch_bytes = max(few_classes.scratch_bytes(classes), wide_range.scratch_bytes(classes))
             step = few_classes.tile_rows(classes)
+            task = _across(logits, classes, step, block, x, out, rows, size, stream, loss_tag, out_tag)
+            scratch_bytes = max(few_classes.scratch_bytes(classes), wide_range.scratch_bytes(classes))
             _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes, step)
 
 
@@ -117,6 +117,7 @@ def _along(
 def _across(
     logits: Numbers,
     classes: int,
+    most_rows: int,
     block: Block,
     x: RowView,
     out: RowView,
@@ -128,7 +129,6 @@ def _across(
 ) -> Callable[[int, int, int], None]:
     place = (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride)
     result = (out.address, out.outer_stride, out.inner_stride, out.class_stride, size)
-    most_rows = few_classes.tile_rows(classes)
     tags = (logits.tag, loss_tag, out_tag)
     doubles = logits.dtype_name == "float64"
     doubles_out = out_tag.itemsize == 8
@@ -193,7 +193,7 @@ def soft_losses(
     """Fill in losses, and gradients where asked for, of the rows that `todo` marks 0; -1 gives zeros, -2 nothing."""
     classes = logits.array.shape[axis]
     dense = targets.dense
-    loss_tag = losses.dtype.type(0)
+    loss_tag = tag_of(losses)
     out_tag = gradient.tag if gradient is not None else loss_tag
     size = gradient.array.itemsize if gradient is not None else 0
     arrays = [logits.array, dense.array if dense else None, mask, gradient.array if gradient is not None else None]

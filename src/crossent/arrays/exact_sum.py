@@ -8,14 +8,15 @@ import numpy as np
 
 from crossent._kernels.cpu import _threads
 from crossent._kernels.cpu import exact_sum as kernels
-from crossent.arrays._input import address_of, as_array, as_real
+from crossent.arrays._input import address_of, as_array, as_real, tag_of
 from crossent.errors import DtypeError, RangeError, ShapeError
 
 _FORMAT = b"crossent.ExactSum 1\n"
 _NUMBER_BYTES = kernels.LIMBS * 4 + 8
 # Numbers from which a second thread pays: about 0.5 ms of adding.
 _WORTH_SPREADING = 2**20
-_HALF_LIMB, _LIMB = 1 << 31, 1 << 32
+# The limbs of a sum that has needed none; the kernels' block sums go straight to Python's integers.
+_NONE = np.zeros(0, np.int64)
 
 
 class ExactSum:
@@ -47,15 +48,13 @@ class ExactSum:
     1.0
     """
 
-    __slots__ = ("_address", "_limbs", "_pending", "_specials")
+    __slots__ = ("_address", "_limbs", "_pending", "_specials", "_total")
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __init__(self) -> None:
-        state = np.zeros(kernels.LIMBS + 3, np.int64)
-        self._limbs = state[: kernels.LIMBS]
-        self._specials = state[kernels.LIMBS :]  # +inf, -inf, NaN
-        self._address = address_of(state)
-        self._pending = 0
+        self._total = 0  # in units of 2**LOWEST_EXPONENT; what the kernels add stands in limbs besides
+        self._limbs = self._specials = _NONE
+        self._address = self._pending = 0
 
     def add(self, values: Any, /) -> Self:
         """Add every number of an array (float16 to float64, or integers below 2**53) and return self."""
@@ -69,9 +68,16 @@ class ExactSum:
         return self
 
     def _add_here(self, piece: np.ndarray) -> None:
+        address, tag = address_of(piece), tag_of(piece)
+        if piece.size <= kernels.BLOCK:
+            done, first, second, third = kernels.add_few(address, piece.size, tag)
+            if done:
+                # multiples of 2**-20, 2**-60 and 2**-100
+                units = (int(first * 2.0**20) << 80) + (int(second * 2.0**60) << 40) + int(third * 2.0**100)
+                self._total += units << -kernels.LOWEST_EXPONENT - 100
+                return
         self._make_room(piece.size)
-        specials = self._address + 8 * kernels.LIMBS
-        kernels.add(self._address, address_of(piece), piece.size, specials, piece.dtype.type(0))
+        kernels.add(self._address, address, piece.size, self._address + 8 * kernels.LIMBS, tag)
 
     def _add_on_every_thread(self, piece: np.ndarray) -> None:
         """Add parts on their own and merge them: exact, so nobody can tell."""
@@ -104,10 +110,10 @@ class ExactSum:
         if not isinstance(other, ExactSum):
             message = f"`other` must be an ExactSum; got {type(other).__name__}."
             raise DtypeError(message)
-        pending = other._pending
-        self._make_room(pending)
-        self._limbs += other._limbs
-        self._specials += other._specials
+        self._total += other._integer()
+        if other._special() is not None:
+            self._make_room(0)
+            self._specials += other._specials
         return self
 
     def value(self) -> float:
@@ -153,7 +159,7 @@ class ExactSum:
 
     def to_bytes(self) -> bytes:
         """Return the state, 0.6 KB; equal sums give equal bytes."""
-        specials = self._specials.astype("<i8").tobytes()
+        specials = self._specials.astype("<i8").tobytes() or bytes(24)
         return _FORMAT + specials + self._integer().to_bytes(_NUMBER_BYTES, "little", signed=True)
 
     @classmethod
@@ -168,14 +174,16 @@ class ExactSum:
             raise RangeError(message)
         body = content[len(_FORMAT) :]
         result = cls()
-        result._specials[:] = np.frombuffer(body[:24], "<i8")
-        result._set_integer(int.from_bytes(body[24:], "little", signed=True))
+        result._total = int.from_bytes(body[24:], "little", signed=True)
+        if any(body[:24]):
+            result._make_room(0)
+            result._specials[:] = np.frombuffer(body[:24], "<i8")
         return result
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ExactSum):
             return NotImplemented
-        return self._integer() == other._integer() and bool(np.all(self._specials == other._specials))
+        return self.to_bytes() == other.to_bytes()
 
     def __reduce__(self) -> "tuple[Any, tuple[bytes]]":
         # pickle and copy: the kernels' address belongs to this object's own memory
@@ -186,29 +194,28 @@ class ExactSum:
 
     def _special(self) -> float | None:
         """Return inf, -inf or nan if one was added."""
-        up, down, nan = self._specials.tolist()
-        if not (up or down or nan):
+        if self._limbs is _NONE or not self._specials.any():
             return None
+        up, down, nan = self._specials.tolist()
         return float("nan") if nan or (up and down) else float("inf") if up else float("-inf")
 
     def _integer(self) -> int:
         """Return the sum in units of 2**LOWEST_EXPONENT."""
-        return sum(int(self._limbs[i]) << (32 * i) for i in self._limbs.nonzero()[0].tolist())
-
-    def _set_integer(self, number: int) -> None:
-        """Store the sum with every limb small again, the top one with the sign."""
-        for i in range(kernels.LIMBS):
-            digit = number & (_LIMB - 1)
-            digit -= _LIMB if digit >= _HALF_LIMB else 0
-            self._limbs[i] = digit
-            number = (number - digit) >> 32
-        self._limbs[-1] += number << 32
-        self._pending = 1
+        if self._limbs is _NONE:
+            return self._total
+        return self._total + sum(int(self._limbs[i]) << (32 * i) for i in self._limbs.nonzero()[0].tolist())
 
     def _make_room(self, terms: int) -> None:
-        """Move carries up where `terms` more could make a limb overflow."""
+        """Have limbs, and empty them where `terms` more could make one overflow."""
+        if self._limbs is _NONE:
+            state = np.zeros(kernels.LIMBS + 3, np.int64)
+            self._limbs = state[: kernels.LIMBS]
+            self._specials = state[kernels.LIMBS :]  # +inf, -inf, NaN
+            self._address = address_of(state)
         if self._pending + terms > kernels.TERMS_BETWEEN_CARRIES:
-            self._set_integer(self._integer())
+            self._total = self._integer()
+            self._limbs[:] = 0
+            self._pending = 0
         self._pending += terms
 
 

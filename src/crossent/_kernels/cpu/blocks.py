@@ -1,4 +1,4 @@
-"""The loops over a contiguous row, block by block: sum the rest, write the gradient. Rows kernels only arrange them.
+"""The first pass over a contiguous row, block by block: sum the rest. Rows kernels only arrange the loops.
 
 A block is read where it lies. It is copied to scratch first where the target has to be left out, where it is the row's
 ragged end, and where the numbers must be converted (half precision): one loop then serves all.
@@ -11,19 +11,16 @@ import numpy as np
 from crossent._kernels.cpu._jit import inline
 from crossent._kernels.cpu._llvm import (
     at_least,
-    copy_bytes,
     fetch_to_first,
     fma,
     fusible_product,
     larger,
     load,
     load_integer,
-    power_of_two,
     reorderable_add,
     scaled_line,
     smaller,
     store,
-    stream_line,
     stream_scaled_line,
     wide_vectors,
 )
@@ -37,8 +34,6 @@ from crossent._kernels.cpu.exp import (
     greatest_integer,
     least_integer,
     limit_of,
-    lowest_exponent,
-    narrow,
     power_over,
     same_type,
     scaled,
@@ -46,16 +41,17 @@ from crossent._kernels.cpu.exp import (
 
 # 4 KB of float32: the horizontal sums at a block's end cost 5 % of it; 256 cost 20 %, and 4096 won nothing more.
 BLOCK = 1024
-# Four 16-lane vectors: copied blocks are padded to a whole number of unrolled steps.
+# Eight 16-lane vectors: copied blocks are padded to a whole number of unrolled steps.
 STEP = 128
 LINE_BYTES = 64
-# How far ahead of the sums lines are asked for; 1 KB to 8 KB were tried, see sum_block.
+# How far ahead of the sums lines are asked for, into the first-level cache: 4096 x 32000 took 23-24 ms for 1 to 2 KB, 28 for
+# 4 KB; into the second level 26 at the best, and 27 at the page's start only (2026-11-23, two threads).
 AHEAD_BYTES = 1536
 # One block of logits, one of partial sums or gradients, each at most float64, and a line that says what is pending; two
 # rows of kept summands come after them.
-_PENDING = 2 * BLOCK * 8
-SCRATCH_BYTES = _PENDING + LINE_BYTES
-_PREFIX = 256
+PENDING = 2 * BLOCK * 8
+SCRATCH_BYTES = PENDING + LINE_BYTES
+_PREFIX = 256  # logits that the first reference is taken from
 GUARD = 40  # powers of two by which a later block may exceed the reference
 
 
@@ -118,13 +114,13 @@ def sum_block(
     Where `kept_tag` has the type of `like`, what is summed goes to `kept` as well, rounded, for the gradient to scale, and
     what is pending of the last row's gradient is written in between.
 
-    Four elements are added in the arithmetic of x, the rest in float64: where one element outweighs all others, each
+    Eight elements are added in the arithmetic of x, the rest in float64: where one element outweighs all others, each
     float32 addition to it can cost half an ulp of the row. With 64 float32 lanes for a whole block, rows of the oracle
-    table were off by 4.8 ulp; with this 15 % more instructions they are within 1.1.
+    table were off by 4.8 ulp; so they are within 1.3.
 
-    The four lie side by side, not a quarter of a block apart, and the lines at `ahead` are asked for: the processor's
-    own prefetcher follows one stream a page. 4096 x 32000: 68 ms with quarters, 45 side by side, 32 with both (reading
-    alone 23; 2026-11-22, two threads).
+    The eight lie side by side, not an eighth of a block apart, and the lines at `ahead` are asked for: the processor's
+    own prefetcher follows one stream a page. 4096 x 32000: 68 ms with four chains a quarter of a block apart, 45 side
+    by side, 24 with lines asked for, 21 with eight chains (reading alone 15 to 22; 2026-11-23, two threads).
     """
     wide_vectors()
     low = cast((reference + faintest_exponent(like)) * LN_2, like)
@@ -244,7 +240,7 @@ def rest_of_row(
         for _ in range(2):
             if in_place:
                 powers, corrections, largest, least = sum_block(
-                    source, count, reference, sums, place, ahead, count * size, scratch + _PENDING, tag, like, kept_tag
+                    source, count, reference, sums, place, ahead, count * size, scratch + PENDING, tag, like, kept_tag
                 )
             else:
                 powers, corrections, largest, _least = sum_block(
@@ -255,7 +251,7 @@ def rest_of_row(
                     place,
                     ahead,
                     count * size,
-                    scratch + _PENDING,
+                    scratch + PENDING,
                     like,
                     like,
                     kept_tag,
@@ -278,126 +274,3 @@ def rest_of_row(
                 error += (total - (following - back)) + (term - back)
                 total = following
     return known, total + error, reference, smallest, not moved
-
-
-@inline
-def copy_out(source: Any, target: Any, size_bytes: Any, stream: Any) -> Any:
-    """Copy a finished block to the output, past the caches where `stream` asks for it."""
-    head = np.int64(0)
-    lines = np.int64(0)
-    if stream:
-        head = smaller(-target & np.int64(63), size_bytes)
-        lines = (size_bytes - head) >> np.int64(6)
-        copy_bytes(target, source, head)
-    for i in range(lines):
-        stream_line(target + head + 64 * i, source + head + 64 * i)
-    done = head + 64 * lines
-    copy_bytes(target + done, source + done, size_bytes - done)
-
-
-@inline
-def scale_kept(
-    kept: Any, classes: Any, out: Any, out_size: Any, factor: Any, stream: Any, scratch: Any, like: Any, out_tag: Any
-) -> Any:
-    """Write what rest_of_row kept, times a factor; most of it is left pending, for sum_block to write between the lines
-    of the next row: 4096 x 32000 with the writing in a pass of its own took 45 ms instead of 30.
-
-    The factor is a pair, so that one entry rounds about once more.
-    """
-    wide_vectors()
-    high = cast(factor, like)
-    low = cast(factor - high, like)
-    if same_type(like, out_tag):
-        head = smaller((-out & np.int64(LINE_BYTES - 1)) // out_size, classes) if stream else np.int64(0)
-        lines = (classes - head) * out_size // LINE_BYTES
-        for j in range(head):
-            value = load(kept, j, like, like)
-            store(out, j, fma(value, high, value * low), out_tag)
-        for j in range(head + lines * LINE_BYTES // out_size, classes):
-            value = load(kept, j, like, like)
-            store(out, j, fma(value, high, value * low), out_tag)
-        pending = scratch + _PENDING
-        store(pending, 0, kept + head * out_size, head)
-        store(pending, 1, out + head * out_size, head)
-        store(pending, 2, lines, head)
-        store(pending, 3, np.float64(high), 1.0)
-        store(pending, 4, np.float64(low), 1.0)
-        store(pending, 5, np.int64(stream), head)
-        return
-    result = scratch + BLOCK * 8
-    for start in range(0, classes, BLOCK):
-        count = smaller(np.int64(BLOCK), classes - start)
-        for j in range(count):
-            store(result, j, narrow(load(kept, start + j, like, like) * factor, out_tag), out_tag)
-        copy_out(result, out + start * out_size, count * out_size, stream)
-
-
-@inline
-def clear_pending(scratch: Any) -> Any:
-    """Say that no gradient is left to write."""
-    for slot in range(6):
-        store(scratch + _PENDING, slot, np.int64(0), slot)
-
-
-@inline
-def write_pending(scratch: Any, like: Any) -> Any:
-    """Write what is still left of a gradient."""
-    pending = scratch + _PENDING
-    source, target, left = load_integer(pending, 0), load_integer(pending, 1), load_integer(pending, 2)
-    high, low = cast(load(pending, 3, 1.0, 1.0), like), cast(load(pending, 4, 1.0, 1.0), like)
-    stream = load_integer(pending, 5) != 0
-    for line in range(left):
-        write_line(source + line * LINE_BYTES, high, low, target + line * LINE_BYTES, stream)
-    store(pending, 2, np.int64(0), left)
-
-
-@inline
-def gradient_block_wide(x: Any, count: Any, out: Any, m: Any, e: Any, like: Any, out_tag: Any) -> Any:
-    """Write m e**x_j / 2**e over the whole range: two factors of 2**(n - e), so that a subnormal entry rounds once, -inf gives 0."""
-    wide_vectors()
-    lowest = lowest_exponent(like)
-    low = cast((e + 2 * lowest) * LN_2, like)
-    # entries below half of the smallest subnormal number: multiplying them out would trap into microcode
-    vanishing = cast((e + lowest - 56) * LN_2, like)
-    high = cast(m, like)
-    tail = cast(m - high, like)
-    zero = cast(0.0, like)
-    for j in range(count):
-        x_j = at_least(load(x, j, like, like), low)
-        shifted, correction = exp_parts(x_j)
-        value = high + fma(high, correction, tail)
-        value = value if x_j > vanishing else zero
-        shift = exponent_of(shifted) - e
-        half = shift >> np.int64(1)
-        value = value * cast(power_of_two(half), like) * cast(power_of_two(shift - half), like)
-        store(out, j, narrow(value, out_tag), out_tag)
-
-
-@inline
-def gradient_of_row(
-    x: Any,
-    size: Any,
-    classes: Any,
-    out: Any,
-    out_size: Any,
-    m: Any,
-    e: Any,
-    stream: Any,
-    scratch: Any,
-    tag: Any,
-    like: Any,
-    out_tag: Any,
-) -> Any:
-    """Write m e**x / 2**e for a row, block by block through scratch, whose lines are aligned."""
-    result = scratch + BLOCK * 8
-    for start in range(0, classes, BLOCK):
-        count = smaller(np.int64(BLOCK), classes - start)
-        padded = count
-        source = x + start * size
-        if not same_type(tag, like) or count < BLOCK:
-            padded = (count + STEP - 1) // STEP * STEP
-            if classes > BLOCK:  # else scratch still holds the row, but for the target, whose entry is written last
-                padded, _ = fill_block(source, count, np.int64(-1), scratch, tag, like, np.int8(0))
-            source = scratch
-        gradient_block_wide(source, padded, result, m, e, like, out_tag)
-        copy_out(result, out + start * out_size, count * out_size, stream)

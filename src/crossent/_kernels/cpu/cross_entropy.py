@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from crossent._kernels.cpu._jit import inline, kernel
-from crossent._kernels.cpu._llvm import fma, load, load_integer, store
+from crossent._kernels.cpu._llvm import choose, fma, larger, load, load_integer, smaller, store, sum_apart, wide_vectors
 from crossent._kernels.cpu.careful import fill_row
 from crossent._kernels.cpu.exp import narrow
 from crossent._kernels.cpu.log import log1p_positive, log_positive
@@ -21,6 +21,8 @@ from crossent._kernels.cpu.targets import CLASS_IDS, fill_targets, is_allowed, t
 
 # What stands in for a row's sum where an entry is no probability: the door then looks for the entry.
 INVALID = -1.0
+# Rows of a tile of plain_rows, and the numbers that it holds: 32 KB stay in the first-level cache.
+_MOST_ROWS, _TILE_NUMBERS = 128, 4096
 
 
 def scratch_bytes(classes: int) -> int:
@@ -49,6 +51,81 @@ def slope(q: Any, y: Any, mass: Any, total: Any, logarithms: Any, rescale: Any, 
         if not logarithms and q < floor:
             share = 0.0  # the clipped loss does not move
     return share + mass / total if rescale else share
+
+
+def plain_scratch_bytes(classes: int) -> int:
+    """Return what one thread needs for plain_rows: a line of predictions of the targets, and the tile."""
+    return (_MOST_ROWS + max(_TILE_NUMBERS, classes) + 8) * 8
+
+
+@kernel
+def plain_rows(
+    x: Any,  # address of the probabilities; class c of row r at (r // inner) * outer_stride + (r % inner) * inner_stride
+    inner: Any,  # + c * class_stride
+    outer_stride: Any,
+    inner_stride: Any,
+    class_stride: Any,
+    classes: Any,
+    targets: Any,  # (rows,) int64; -1 skips the row: loss 0
+    floor: Any,  # eps to clip at, or 0
+    unit: Any,  # one nat in the unit of the loss
+    losses: Any,  # (rows,) in loss_tag
+    sums: Any,  # (rows,) float64: the sum of a row's probabilities, or INVALID
+    tolerance: Any,  # how far a sum may be from 1
+    scratch: Any,  # plain_scratch_bytes(classes), on a 64-byte boundary
+    first: Any,
+    last: Any,
+    tag: Any,
+    loss_tag: Any,
+) -> Any:
+    """Losses of class ids without a gradient, by tiles of rows, and sums; return how many of these are in doubt.
+
+    The loss has the bits of `rows`. The sum is a plain one: it is only compared with 1.
+    """
+    wide_vectors()
+    most = smaller(larger(_TILE_NUMBERS // classes, np.int64(1)), np.int64(_MOST_ROWS))
+    outer, within = first // inner, first % inner
+    doubtful = np.int64(0)
+    start = first
+    while start < last:
+        count = smaller(most, last - start)
+        count = smaller(count, inner - within)
+        place = outer * outer_stride + within * inner_stride
+        outside = False
+        if class_stride == 1 and inner_stride == classes:
+            for j in range(count * classes):
+                q = load(x, place + j, tag, 1.0)
+                store(scratch, _MOST_ROWS + j, q, 1.0)
+                outside |= (q < 0.0) | (q > 1.0)
+        else:
+            for r in range(count):
+                for c in range(classes):
+                    q = load(x, place + r * inner_stride + c * class_stride, tag, 1.0)
+                    store(scratch, _MOST_ROWS + r * classes + c, q, 1.0)
+                    outside |= (q < 0.0) | (q > 1.0)
+        for r in range(count):
+            line = _MOST_ROWS + r * classes
+            target = load_integer(targets, start + r)
+            total = sum_apart(scratch, line, classes, np.int64(-1))
+            q = load(scratch, line + larger(target, np.int64(0)), 1.0, 1.0)
+            q = choose(total == total, q, np.nan)
+            if outside:
+                for c in range(classes):
+                    entry = load(scratch, line + c, 1.0, 1.0)
+                    total = INVALID if entry < 0.0 or entry > 1.0 else total
+            total = choose(target < 0, 1.0, total)
+            store(sums, start + r, total, 1.0)
+            doubtful += abs(total - 1.0) > tolerance
+            store(scratch, r, choose(target < 0, 1.0, q), 1.0)
+        for r in range(count):
+            q = load(scratch, r, 1.0, 1.0)
+            loss = 0.0 - log_positive(choose(q < floor, floor, q))
+            store(losses, start + r, loss * unit, loss_tag)
+        start += count
+        within += count
+        if within == inner:
+            outer, within = outer + 1, np.int64(0)
+    return doubtful
 
 
 @kernel
@@ -97,8 +174,6 @@ def rows(
     """Losses, sums, and where asked for gradients, of rows first to last."""
     own_y = scratch + 8 * classes
     one_hot = kind == CLASS_IDS and smoothing == 0.0 and class_weights == 0
-    # what most calls ask for: one pass over a row without the rounding errors of its sum
-    plain = one_hot and mask == 0 and not logarithms and not rescale
     # carried along: two divisions a row took as long as ten classes
     next_outer, next_within = first // inner, first % inner
     for r in range(first, last):
@@ -118,14 +193,7 @@ def rows(
                 fill_row(out, gradient_class_stride, classes, 0.0, out_tag)
             continue
         total, total_error, nan_seen, valid = 0.0, 0.0, False, True
-        if plain:
-            for c in range(classes):
-                q = load(x, place + c * class_stride, tag, 1.0)
-                valid = valid & (not ((q < 0.0) | (q > 1.0)))
-                store(scratch, c, q, 1.0)
-                total += q
-            nan_seen = total != total
-        for c in range(0 if plain else classes):
+        for c in range(classes):
             q = load(x, place + c * class_stride, tag, 1.0)
             valid = valid and not (q > 0.0 if logarithms else (q < 0.0 or q > 1.0))
             if not is_allowed(mask, mask_place, mask_class_stride, c):

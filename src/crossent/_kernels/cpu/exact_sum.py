@@ -22,7 +22,7 @@ TERMS_BETWEEN_CARRIES = 2**28
 # A block's sums are made in float64 without rounding: adding 1.5 * 2**(52 + k) and taking it away rounds to a multiple of
 # 2**k, for k = -20, -60 and -100. 4096 numbers up to 2**20 then sum to less than 2**53 of these units, and so do what the
 # first rounding leaves, up to 2**-21, and the second, up to 2**-61. A number that leaves more goes in alone.
-_BLOCK = 4096
+BLOCK = 4096
 _LARGEST = 2.0**20
 _FIRST, _SECOND, _THIRD = 1.5 * 2.0**32, 1.5 * 2.0**-8, 1.5 * 2.0**-48
 _LOW = np.int64(0xFFFFFFFF)
@@ -76,7 +76,7 @@ def add_one(limbs: Any, value: Any, specials: Any) -> Any:
 
 @inline
 def add_block(values: Any, start: Any, end: Any, tag: Any) -> Any:
-    """Return (whether it could be done, three numbers with the exact sum of at most _BLOCK values)."""
+    """Return (whether it could be done, three numbers with the exact sum of at most BLOCK values)."""
     wide_vectors()
     first, second, third = 0.0, 0.0, 0.0
     left_over = np.int64(0)
@@ -95,10 +95,16 @@ def add_block(values: Any, start: Any, end: Any, tag: Any) -> Any:
 
 
 @kernel
+def add_few(values: Any, count: Any, tag: Any) -> Any:
+    """Return what add_block does for values (count,), at most BLOCK of them, stored as tag says."""
+    return add_block(values, np.int64(0), count, tag)
+
+
+@kernel
 def add(limbs: Any, values: Any, count: Any, specials: Any, tag: Any) -> Any:
     """Add values (count,), stored as tag says; specials (3,) int64 counts +inf, -inf and NaN."""
-    for start in range(0, count, _BLOCK):
-        end = min(start + _BLOCK, count)
+    for start in range(0, count, BLOCK):
+        end = min(start + BLOCK, count)
         done, first, second, third = add_block(values, start, end, tag)
         if done:
             add_one(limbs, first, specials)

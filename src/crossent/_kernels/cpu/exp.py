@@ -270,44 +270,6 @@ def narrow(typing_context: Any, value: Any, tag: Any) -> Any:
     return types.float64(value, tag), generate
 
 
-def _half_bits(builder: Any, value: Any, tag: Any) -> Any:
-    """Round a float32 to the bits of a half, to nearest even, for finite values."""
-    if tag == _HALF_BITS:
-        return builder.bitcast(builder.fptrunc(value, ir.HalfType()), ir.IntType(16))
-    whole = builder.bitcast(value, ir.IntType(32))
-    sixteen, one = ir.Constant(whole.type, 16), ir.Constant(whole.type, 1)
-    odd = builder.and_(builder.lshr(whole, sixteen), one)
-    rounded = builder.add(whole, builder.add(odd, ir.Constant(whole.type, 0x7FFF)))
-    return builder.trunc(builder.lshr(rounded, sixteen), ir.IntType(16))
-
-
-@intrinsic
-def store_half(typing_context: Any, address: Any, index: Any, value: Any, tag: Any) -> Any:
-    """Write a finite float32 to element `index` of the halves at `address`; nothing where the tag is no half's."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if tag not in _FORMATS:
-            pointer = builder.inttoptr(arguments[0], ir.IntType(16).as_pointer())
-            place = builder.gep(pointer, [arguments[1]], inbounds=True)
-            builder.store(_half_bits(builder, arguments[2], tag), place)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.float32, tag), generate
-
-
-@intrinsic
-def half_difference(typing_context: Any, a: Any, b: Any, tag: Any) -> Any:
-    """Return an integer that is 0 where two float32 numbers round to the same half."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if tag in _FORMATS:
-            return ir.Constant(ir.IntType(32), 0)
-        pair = [_half_bits(builder, number, tag) for number in arguments[:2]]
-        return builder.zext(builder.xor(*pair), ir.IntType(32))
-
-    return types.int32(types.float32, types.float32, tag), generate
-
-
 @inline
 def mantissa_and_exponent(value: Any) -> Any:
     """Return (m, e) with value = m * 2**e, |m| in [1/2, 1); 0 and what is no finite number give (value, 0)."""

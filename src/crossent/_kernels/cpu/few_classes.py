@@ -27,9 +27,10 @@ from crossent._kernels.cpu._llvm import (
     sum_apart,
     wide_vectors,
 )
-from crossent._kernels.cpu.blocks import LINE_BYTES, STEP, copy_out
+from crossent._kernels.cpu.blocks import LINE_BYTES, STEP
 from crossent._kernels.cpu.exp import exponential, narrow, same_type
 from crossent._kernels.cpu.log import log1p_positive, log1p_single
+from crossent._kernels.cpu.row_gradient import copy_out
 
 # Above this many contiguous classes softmax_cross_entropy.py is faster.
 MOST_CLASSES = 128

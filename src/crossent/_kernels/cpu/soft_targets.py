@@ -17,10 +17,11 @@ import numpy as np
 
 from crossent._kernels.cpu._jit import inline, kernel
 from crossent._kernels.cpu._llvm import fma, load, load_integer, store
-from crossent._kernels.cpu.blocks import SCRATCH_BYTES, gradient_of_row, rest_of_row
+from crossent._kernels.cpu.blocks import SCRATCH_BYTES, rest_of_row
 from crossent._kernels.cpu.careful import fill_row
 from crossent._kernels.cpu.exp import narrow, scaled
 from crossent._kernels.cpu.odds import loss_of_odds, normalizer, odds_against, share_of_rest
+from crossent._kernels.cpu.row_gradient import gradient_of_row
 from crossent._kernels.cpu.targets import fill_targets, is_allowed, two_sum
 
 # Beyond it logits are taken relative to the largest, which is then exact where it matters (see careful.py).

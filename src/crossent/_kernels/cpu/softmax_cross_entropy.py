@@ -16,17 +16,11 @@ import numpy as np
 
 from crossent._kernels.cpu._jit import kernel
 from crossent._kernels.cpu._llvm import fence, load, load_integer, power_of_two, store
-from crossent._kernels.cpu.blocks import (
-    SCRATCH_BYTES,
-    clear_pending,
-    gradient_of_row,
-    rest_of_row,
-    scale_kept,
-    write_pending,
-)
+from crossent._kernels.cpu.blocks import SCRATCH_BYTES, rest_of_row
 from crossent._kernels.cpu.careful import careful_row
 from crossent._kernels.cpu.exp import cast, faintest_exponent, lowest_exponent, narrow, same_type
 from crossent._kernels.cpu.odds import LARGEST_TARGET, loss_of_odds, normalizer, odds_against, share_of_rest
+from crossent._kernels.cpu.row_gradient import clear_pending, gradient_of_row, scale_kept, write_pending
 
 # powers of two that a row's kept summands are scaled by at most: both parts of the factor are normal float32 numbers
 _FARTHEST_FACTOR = 64
