@@ -11,9 +11,12 @@ Call = Callable[[], object]
 # Calls shorter than this are repeated inside one timing: perf_counter and the loop cost about 0.1 microseconds.
 SHORTEST_TIMING_S = 2e-3
 FEWEST_RUNS = 3
-# Below this a turn begins with a call that is not timed: a pool whose threads fell asleep during the neighbour's turn
-# wakes up outside the clock. Without it torch's small cases took 17 to 50 ms instead of 1 (2 busy cores, 2026-11-22).
-LONGEST_TO_WAKE_UP_S = 0.05
+# A turn begins with calls that are not timed, one at least, for this long: a pool whose threads fell asleep during the
+# neighbour's turn, and a core that slowed down, wake up outside the clock. Without any, torch's small cases took 17 to 50 ms
+# instead of 1 (2 busy cores, 2026-11-22); with a single call, one of 4.0 ms took 7.3 after 50 ms of sleep (2026-11-23).
+WAKE_UP_S = 0.02
+# Calls longer than this hardly notice.
+LONGEST_TO_WAKE_UP_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,11 @@ def interleaved(variants: dict[str, Call], *, runs: int, budget_s: float) -> dic
                 used_s = sum(times_ms[name]) * calls_per_run[name] / 1e3
                 if len(times_ms[name]) >= FEWEST_RUNS and used_s > budget_s:
                     continue
-                if wake_up[name]:
+                started = time.perf_counter()
+                while wake_up[name]:
                     variants[name]()
+                    if time.perf_counter() - started > WAKE_UP_S:
+                        break
                 times_ms[name].append(time_one_run_ms(variants[name], calls_per_run[name]))
     finally:
         if collecting:

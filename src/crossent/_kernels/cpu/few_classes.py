@@ -163,10 +163,12 @@ def write_lanes(
     offset: Any,
     class_stride: Any,
     size: Any,
-    stream: Any,
     out_tag: Any,
 ) -> Any:
-    """Write gradients class by class: row by row, 21 lines 256 KB apart fell out of cache."""
+    """Write gradients class by class: row by row, 21 lines 256 KB apart fell out of cache.
+
+    Never past the caches: 5.2 against 4.3 ms for (4, 21, 256, 256), two threads.
+    """
     wide_vectors()
     for c in range(classes):
         for r in range(count):
@@ -174,7 +176,7 @@ def write_lanes(
             value = load(scratch, _TILE + c * pitch + r, 1.0, 1.0) * multiplier
             value = choose(multiplier == 0.0, 0.0, value)  # a row left out may hold anything
             store(scratch + _RESULT * 8, r, narrow(value, out_tag), out_tag)
-        copy_out(scratch + _RESULT * 8, gradient + (offset + c * class_stride) * size, count * size, stream)
+        copy_out(scratch + _RESULT * 8, gradient + (offset + c * class_stride) * size, count * size, False)
 
 
 @inline
@@ -317,7 +319,6 @@ def rows(
                     out_offset,
                     gradient_class_stride,
                     gradient_size,
-                    stream,
                     out_tag,
                 )
             elif fits and not lanes and missing == 0 and count * classes <= _TILE_NUMBERS:
