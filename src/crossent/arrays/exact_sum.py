@@ -13,8 +13,8 @@ from crossent.errors import DtypeError, RangeError, ShapeError
 
 _FORMAT = b"crossent.ExactSum 1\n"
 _NUMBER_BYTES = kernels.LIMBS * 4 + 8
-# Numbers from which a second thread pays: about 0.5 ms of adding.
-_WORTH_SPREADING = 2**20
+# Numbers from which a second thread pays: about 0.2 ms of adding.
+_WORTH_SPREADING = 2**19
 # The limbs of a sum that has needed none; the kernels' block sums go straight to Python's integers.
 _NONE = np.zeros(0, np.int64)
 

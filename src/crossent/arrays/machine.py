@@ -68,10 +68,10 @@ def warm_up(dtype: Any = np.float32, /) -> None:
     --------
     >>> warm_up()
     """
-    from crossent.arrays._input import FLOATS, as_numbers  # see below
-    from crossent.arrays.softmax_cross_entropy import (  # setting threads need not load the kernels
-        cross_entropy_and_grad,
-    )
+    # here, as setting threads need not load the kernels
+    from crossent._kernels.cpu.few_classes import MOST_CLASSES
+    from crossent.arrays._input import FLOATS, as_numbers
+    from crossent.arrays.softmax_cross_entropy import cross_entropy, cross_entropy_and_grad
 
     try:
         if dtype is None:  # NumPy's word for float64, but nobody's for logits
@@ -80,9 +80,11 @@ def warm_up(dtype: Any = np.float32, /) -> None:
     except TypeError:
         message = f"`dtype` must be a floating-point dtype ({FLOATS}); got {dtype!r}."
         raise DtypeError(message) from None
-    for classes in (4, 256):  # the two layouts
+    for classes in (4, 2 * MOST_CLASSES):  # the two layouts
         logits = np.zeros((2, classes), wanted)
+        logits[1] = 2000.0  # beyond the few classes' fast range
         as_numbers(logits, "dtype")
+        cross_entropy(logits, np.zeros(2, np.int64))
         cross_entropy_and_grad(logits, np.zeros(2, np.int64))
         cross_entropy_and_grad(logits, np.full(logits.shape, 1.0 / classes))
 

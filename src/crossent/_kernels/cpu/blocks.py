@@ -51,7 +51,8 @@ AHEAD_BYTES = 1536
 # rows of kept summands come after them.
 PENDING = 2 * BLOCK * 8
 SCRATCH_BYTES = PENDING + LINE_BYTES
-_PREFIX = 256  # logits that the first reference is taken from
+# Logits that the first reference is taken from: 256 cost a row 20 ns more.
+_PREFIX = 64
 GUARD = 40  # powers of two by which a later block may exceed the reference
 
 
