@@ -6,25 +6,16 @@ from typing import Any
 import numpy as np
 
 from crossent import conventions
-from crossent._checks import check_axis, check_choice, check_real
+from crossent._checks import check_choice, check_real
 from crossent._kernels.cpu import _threads
 from crossent._kernels.cpu import cross_entropy as kernels
 from crossent._kernels.cpu.targets import CLASS_IDS
-from crossent.arrays._class_weights import class_weight_of_rows
-from crossent.arrays._gradient import clear_rows, gradient_array
-from crossent.arrays._input import Numbers, as_array, as_numbers, tag_of
+from crossent.arrays._input import Numbers, tag_of
 from crossent.arrays._layout import blocks_of_rows
-from crossent.arrays._rows import (
-    gradient_scales,
-    read_options,
-    read_weights,
-    read_where,
-    reduce_losses,
-    total_weight,
-)
-from crossent.arrays._softmax import at_row, target_arguments, with_scratch
+from crossent.arrays._problem import Problem, read_problem
+from crossent.arrays._rows import read_options
+from crossent.arrays._softmax import at_row, general_blocks, general_tags, place_of_rows, with_scratch
 from crossent.arrays._words import class_at, where_is
-from crossent.arrays.targets import TargetRows, read_targets
 from crossent.errors import (
     ImpossibleEventError,
     NormalizationError,
@@ -74,139 +65,79 @@ def evaluate(
     checked = read_options(**options)
     floor = read_floor(zero, eps)
     check_choice("normalized", normalized, conventions.NORMALIZED)
-    numbers = as_numbers(as_array(predictions, name), name)
-    shape = numbers.array.shape
-    axis = check_axis(axis, name, shape)
-    rows_shape = shape[:axis] + shape[axis + 1 :]
-    counted, mask = read_where(where, shape, axis, name)
-    rows = read_targets(targets, shape, axis, ignore_index, counted, name)
-    own_weight = read_weights(sample_weight, "sample_weight", rows_shape, "one for each row")
-    per_class = read_weights(class_weight, "class_weight", (shape[axis],), "one for each class")
-    row_weight = class_weight_of_rows(per_class, rows, axis)
-    denominator = total_weight(checked, rows.ids.size, rows.counted, own_weight, row_weight)
-
-    result, gradient = None, None
-    if with_gradient:
-        others = [rows.dense.array if rows.dense is not None else rows.ids, mask, own_weight, per_class]
-        result, gradient = gradient_array(out, numbers, others, name)
-    scale, scales = gradient_scales(checked, denominator, own_weight, rows.ids.size)
-    losses = np.empty(rows_shape, numbers.result)
-    sums = np.empty(rows.ids.size)
-    tolerance = SUM_TOLERANCE[numbers.dtype_name]
-    doubtful = _fill(
-        numbers,
-        axis,
-        rows,
-        losses,
-        sums,
-        gradient,
-        mask=mask,
-        class_weight=per_class,
-        smoothing=checked.smoothing,
-        logarithms=name == "log_probs",
-        rescale=normalized == "rescale",
-        floor=floor,
-        tolerance=tolerance,
-        scales=scales,
-        scale=scale,
-        unit=checked.unit,
+    problem = read_problem(
+        predictions,
+        targets,
+        name,
+        checked,
+        axis=axis,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        where=where,
+        ignore_index=ignore_index,
+        with_gradient=with_gradient,
+        out=out,
     )
-    if gradient is not None:
-        clear_rows(gradient, axis, own_weight)
+    numbers, axis, losses = problem.numbers, problem.axis, problem.losses
+    sums = np.empty(losses.size)
+    tolerance = SUM_TOLERANCE[numbers.dtype_name]
+    logarithms, rescale = name == "log_probs", normalized == "rescale"
+    plain = problem.rows.kind == CLASS_IDS and checked.smoothing == 0.0 and problem.class_weight is None
+    plain = plain and problem.mask is None and problem.gradient is None and not logarithms and not rescale
+    if plain:
+        doubtful = _fill_plainly(problem, sums, floor, tolerance)
+    else:
+        doubtful = True
+        _fill(problem, sums, logarithms=logarithms, rescale=rescale, floor=floor)
     if doubtful:
         _check_entries(numbers, axis, sums, name)
     if doubtful and normalized in ("warn", "raise"):
-        _check_sums(sums, rows_shape, tolerance, normalized)
+        _check_sums(sums, losses.shape, tolerance, normalized)
     if zero == "raise":
         _check_possible(losses)
-    return reduce_losses(losses, checked, denominator, own_weight, stacklevel=4), result
+    return problem.finish(stacklevel=4)
 
 
-def _fill(
-    numbers: Numbers,
-    axis: int,
-    rows: TargetRows,
-    losses: np.ndarray,
-    sums: np.ndarray,
-    gradient: Numbers | None,
-    *,
-    mask: np.ndarray | None,
-    class_weight: np.ndarray | None,
-    smoothing: float,
-    logarithms: bool,
-    rescale: bool,
-    floor: float,
-    tolerance: float,
-    scales: np.ndarray | None,
-    scale: float,
-    unit: float,
-) -> bool:
-    """Fill in losses, sums, and gradients where asked for; say whether the sums need a look."""
-    classes = numbers.array.shape[axis]
-    dense = rows.dense
+def _fill(problem: Problem, sums: np.ndarray, *, logarithms: bool, rescale: bool, floor: float) -> None:
+    """Fill in losses, sums, and gradients where asked for."""
+    rows, numbers = problem.rows, problem.numbers
     todo = rows.ids if rows.kind == CLASS_IDS else np.zeros(rows.ids.shape, np.int64)
     if rows.kind != CLASS_IDS and rows.counted is not None:
         todo[~rows.counted] = -1
-    out_tag = gradient.tag if gradient is not None else tag_of(losses)
-    size = gradient.array.itemsize if gradient is not None else 0
-    certain = rows.kind == CLASS_IDS and smoothing == 0.0 and class_weight is None and mask is None
-    if certain and not logarithms and not rescale and gradient is None:
-        return _fill_plainly(numbers, axis, todo, losses, sums, floor, unit, tolerance)
-    arrays = [numbers.array, dense.array if dense else None, mask, gradient.array if gradient is not None else None]
-    for block in blocks_of_rows(arrays, axis):
-        x, y, allowed, out = block.views
+    tags = general_tags(problem)
+    scratch_bytes = kernels.scratch_bytes(numbers.array.shape[problem.axis])
+    for block in general_blocks(problem, numbers):
+        predictions, out = place_of_rows(problem, block, todo)
         before = (
-            x.address,
-            block.inner,
-            x.outer_stride,
-            x.inner_stride,
-            x.class_stride,
-            classes,
-            at_row(todo, block.first_row),
-            *target_arguments(rows, y, block, allowed, class_weight, smoothing),
+            *predictions,
             logarithms,
             rescale,
             floor,
-            at_row(scales, block.first_row),
-            scale,
-            unit,
-            at_row(losses, block.first_row),
+            at_row(problem.scales, block.first_row),
+            problem.scale,
+            problem.options.unit,
+            at_row(problem.losses, block.first_row),
             at_row(sums, block.first_row),
-            out.address,
-            out.outer_stride,
-            out.inner_stride,
-            out.class_stride,
-            size,
+            *out,
         )
-        tags = (numbers.tag, dense.tag if dense else 0.0, tag_of(losses), out_tag)
 
-        def task(first: int, last: int, scratch: int, before: Any = before, tags: Any = tags) -> None:
+        def task(first: int, last: int, scratch: int, before: Any = before) -> None:
             kernels.rows(*before, scratch, first, last, *tags)
 
-        run = with_scratch(kernels.scratch_bytes(classes), task)
-        _threads.spread(run, block.rows, numbers.array.nbytes * 4)
-    return True
+        _threads.spread(with_scratch(scratch_bytes, task), block.rows, numbers.array.nbytes * 4)
 
 
-def _fill_plainly(
-    numbers: Numbers,
-    axis: int,
-    ids: np.ndarray,
-    losses: np.ndarray,
-    sums: np.ndarray,
-    floor: float,
-    unit: float,
-    tolerance: float,
-) -> bool:
-    """Do the same for what most calls ask for: class ids, no weights, no gradient."""
-    classes = numbers.array.shape[axis]
+def _fill_plainly(problem: Problem, sums: np.ndarray, floor: float, tolerance: float) -> bool:
+    """Do the same for what most calls ask for, class ids and no gradient; say whether the sums need a look."""
+    numbers = problem.numbers
+    classes = numbers.array.shape[problem.axis]
     doubtful: list[int] = []
-    tags = (numbers.tag, tag_of(losses))
-    for block in blocks_of_rows([numbers.array], axis):
+    tags = (numbers.tag, tag_of(problem.losses))
+    for block in blocks_of_rows([numbers.array], problem.axis):
         (x,) = block.views
-        own = [at_row(array, block.first_row) for array in (ids, losses, sums)]
+        ids, losses, own_sums = (at_row(array, block.first_row) for array in (problem.rows.ids, problem.losses, sums))
         before = (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride, classes)
-        options = (own[0], floor, unit, own[1], own[2], tolerance)
+        options = (ids, floor, problem.options.unit, losses, own_sums, tolerance)
 
         def task(first: int, last: int, scratch: int, before: Any = before, options: Any = options) -> None:
             doubtful.append(kernels.plain_rows(*before, *options, scratch, first, last, *tags))

@@ -1,7 +1,7 @@
 """Arrange checked logits and targets for the softmax kernels: few classes, long rows, soft targets."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from crossent._kernels.cpu import _threads, blocks, few_classes, soft_targets, s
 from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS
 from crossent.arrays._input import Numbers, address_of, tag_of
 from crossent.arrays._layout import Block, RowView, blocks_of_rows
+from crossent.arrays._problem import Problem
 from crossent.arrays.targets import TargetRows
 
 
@@ -45,36 +46,25 @@ def with_scratch(size_bytes: int, task: Callable[[int, int, int], None]) -> Call
     return run
 
 
-def hard_losses(
-    logits: Numbers,
-    axis: int,
-    ids: np.ndarray,
-    losses: np.ndarray,
-    gradient: Numbers | None,
-    *,
-    weights: np.ndarray | None,
-    scales: np.ndarray | None,
-    scale: float,
-    unit: float,
-    stream: bool,
-) -> None:
+def hard_losses(problem: Problem, *, stream: bool) -> None:
     """Fill in losses, and gradients where asked for, of rows with one certain class; id -1 gives zeros.
 
     `stream` sends gradients past the caches.
     """
-    classes = logits.array.shape[axis]
+    logits, gradient, losses = problem.numbers, problem.gradient, problem.losses
+    classes = logits.array.shape[problem.axis]
     loss_tag = tag_of(losses)
     out_tag = gradient.tag if gradient is not None else loss_tag
     traffic_bytes = logits.array.nbytes * (2 if gradient is not None else 1)
-    for block in blocks_of_rows([logits.array, gradient.array if gradient is not None else None], axis):
+    for block in blocks_of_rows([logits.array, gradient.array if gradient is not None else None], problem.axis):
         x, out = block.views
         along = classes > few_classes.MOST_CLASSES and x.class_stride == 1 and out.class_stride in (0, 1)
         rows = (
-            at_row(ids, block.first_row),
-            at_row(weights, block.first_row),
-            at_row(scales, block.first_row),
-            scale,
-            unit,
+            at_row(problem.rows.ids, block.first_row),
+            at_row(problem.weight_of_rows, block.first_row),
+            at_row(problem.scales, block.first_row),
+            problem.scale,
+            problem.options.unit,
             at_row(losses, block.first_row),
         )
         size = gradient.array.itemsize if gradient is not None else 0
@@ -175,53 +165,58 @@ def target_arguments(
     )
 
 
-def soft_losses(
-    logits: Numbers,
-    axis: int,
-    targets: TargetRows,
-    todo: np.ndarray,
-    losses: np.ndarray,
-    gradient: Numbers | None,
-    *,
-    mask: np.ndarray | None,
-    class_weight: np.ndarray | None,
-    smoothing: float,
-    scales: np.ndarray | None,
-    scale: float,
-    unit: float,
-) -> None:
-    """Fill in losses, and gradients where asked for, of the rows that `todo` marks 0; -1 gives zeros, -2 nothing."""
-    classes = logits.array.shape[axis]
-    dense = targets.dense
-    loss_tag = tag_of(losses)
-    out_tag = gradient.tag if gradient is not None else loss_tag
-    size = gradient.array.itemsize if gradient is not None else 0
-    arrays = [logits.array, dense.array if dense else None, mask, gradient.array if gradient is not None else None]
-    for block in blocks_of_rows(arrays, axis):
-        x, y, allowed, out = block.views
-        before = (
-            x.address,
-            block.inner,
-            x.outer_stride,
-            x.inner_stride,
-            x.class_stride,
-            classes,
-            at_row(todo, block.first_row),
-            *target_arguments(targets, y, block, allowed, class_weight, smoothing),
-            at_row(scales, block.first_row),
-            scale,
-            unit,
-            at_row(losses, block.first_row),
-            out.address,
-            out.outer_stride,
-            out.inner_stride,
-            out.class_stride,
-            size,
-        )
-        tags = (logits.tag, dense.tag if dense else 0.0, loss_tag, out_tag)
+def place_of_rows(problem: Problem, block: Block, todo: np.ndarray) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return how kernels know where predictions and targets lie, with what is to be done; and where gradients go."""
+    x, y, allowed, out = block.views
+    predictions = (
+        x.address,
+        block.inner,
+        x.outer_stride,
+        x.inner_stride,
+        x.class_stride,
+        problem.numbers.array.shape[problem.axis],
+        at_row(todo, block.first_row),
+        *target_arguments(problem.rows, y, block, allowed, problem.class_weight, problem.options.smoothing),
+    )
+    size = problem.gradient.array.itemsize if problem.gradient is not None else 0
+    return predictions, (out.address, out.outer_stride, out.inner_stride, out.class_stride, size)
 
-        def task(first: int, last: int, scratch: int, before: Any = before, tags: Any = tags) -> None:
+
+def general_blocks(problem: Problem, numbers: Numbers) -> Iterator[Block]:
+    """Yield the blocks of predictions, targets, class mask and gradient."""
+    dense, gradient = problem.rows.dense, problem.gradient
+    arrays = [
+        numbers.array,
+        dense.array if dense else None,
+        problem.mask,
+        gradient.array if gradient is not None else None,
+    ]
+    return blocks_of_rows(arrays, problem.axis)
+
+
+def general_tags(problem: Problem) -> tuple[Any, ...]:
+    """Return the tags of predictions, targets, losses and gradient."""
+    dense, loss_tag = problem.rows.dense, tag_of(problem.losses)
+    out_tag = problem.gradient.tag if problem.gradient is not None else loss_tag
+    return problem.numbers.tag, dense.tag if dense else 0.0, loss_tag, out_tag
+
+
+def soft_losses(problem: Problem, logits: Numbers, todo: np.ndarray) -> None:
+    """Fill in losses, and gradients where asked for, of the rows that `todo` marks 0; -1 gives zeros, -2 nothing."""
+    tags = general_tags(problem)
+    scratch_bytes = soft_targets.scratch_bytes(logits.array.shape[problem.axis])
+    for block in general_blocks(problem, logits):
+        predictions, out = place_of_rows(problem, block, todo)
+        before = (
+            *predictions,
+            at_row(problem.scales, block.first_row),
+            problem.scale,
+            problem.options.unit,
+            at_row(problem.losses, block.first_row),
+            *out,
+        )
+
+        def task(first: int, last: int, scratch: int, before: Any = before) -> None:
             soft_targets.rows(*before, scratch, first, last, *tags)
 
-        run = with_scratch(soft_targets.scratch_bytes(classes), task)
-        _threads.spread(run, block.rows, logits.array.nbytes * 4)
+        _threads.spread(with_scratch(scratch_bytes, task), block.rows, logits.array.nbytes * 4)

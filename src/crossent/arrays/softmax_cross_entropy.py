@@ -4,21 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from crossent._checks import check_axis
 from crossent.arrays import _softmax
-from crossent.arrays._class_weights import class_weight_of_rows
-from crossent.arrays._gradient import clear_rows, gradient_array, streams
-from crossent.arrays._input import Numbers, as_array, as_numbers
-from crossent.arrays._rows import (
-    gradient_scales,
-    read_options,
-    read_weights,
-    read_where,
-    reduce_losses,
-    total_weight,
-)
+from crossent.arrays._gradient import streams
+from crossent.arrays._input import Numbers
+from crossent.arrays._problem import read_problem
+from crossent.arrays._rows import read_options
 from crossent.arrays.results import ValueAndGrad
-from crossent.arrays.targets import read_targets
 from crossent.conventions import Denominator, Empty, Reduction
 
 
@@ -244,66 +235,34 @@ def _evaluate(
     out: Any,
 ) -> tuple[float | np.ndarray, np.ndarray | None]:
     """Check, arrange, call kernels, reduce."""
-    checked = read_options(**options)
-    numbers = as_numbers(as_array(logits, "logits"), "logits")
-    shape = numbers.array.shape
-    axis = check_axis(axis, "logits", shape)
-    rows_shape = shape[:axis] + shape[axis + 1 :]
-    counted, mask = read_where(where, shape, axis, "logits")
-    rows = read_targets(targets, shape, axis, ignore_index, counted, "logits")
-    own_weight = read_weights(sample_weight, "sample_weight", rows_shape, "one for each row")
-    per_class = read_weights(class_weight, "class_weight", (shape[axis],), "one for each class")
-    row_weight = class_weight_of_rows(per_class, rows, axis)
-    denominator = total_weight(checked, rows.ids.size, rows.counted, own_weight, row_weight)
-
-    result, gradient = None, None
-    if with_gradient:
-        others = [rows.dense.array if rows.dense is not None else rows.ids, mask, own_weight, per_class]
-        result, gradient = gradient_array(out, numbers, others, "logits")
-    losses = np.empty(rows_shape, numbers.result)
-    scale, scales = gradient_scales(checked, denominator, own_weight, rows.ids.size)
-    general = mask is not None or checked.smoothing > 0.0
+    problem = read_problem(
+        logits,
+        targets,
+        "logits",
+        read_options(**options),
+        axis=axis,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        where=where,
+        ignore_index=ignore_index,
+        with_gradient=with_gradient,
+        out=out,
+    )
+    rows, numbers, gradient = problem.rows, problem.numbers, problem.gradient
     todo = None
-    soft_numbers = numbers
-    if not general:
+    if problem.mask is not None or problem.options.smoothing > 0.0:
+        todo = np.zeros(rows.ids.shape, np.int64)
+    else:
         some_certain = not rows.soft or bool((rows.ids >= 0).any())
         if some_certain and rows.soft and gradient is not None and np.may_share_memory(numbers.array, gradient.array):
             # in place: the hard rows' kernel writes zeros over the logits of the soft rows, which are read after it
-            soft_numbers = Numbers(numbers.array.copy("K"), numbers.dtype_name)
+            numbers = Numbers(numbers.array.copy("K"), numbers.dtype_name)
         if some_certain:
-            _softmax.hard_losses(
-                numbers,
-                axis,
-                rows.ids,
-                losses,
-                gradient,
-                weights=row_weight,
-                scales=scales,
-                scale=scale,
-                unit=checked.unit,
-                stream=gradient is not None and streams(out, gradient.array),
-            )
+            _softmax.hard_losses(problem, stream=gradient is not None and streams(out, gradient.array))
         if rows.soft:
             todo = np.where(rows.ids >= 0, -2, 0)
-    else:
-        todo = np.zeros(rows.ids.shape, np.int64)
     if todo is not None:
         if rows.counted is not None:
             todo[~rows.counted] = -1
-        _softmax.soft_losses(
-            soft_numbers,
-            axis,
-            rows,
-            todo,
-            losses,
-            gradient,
-            mask=mask,
-            class_weight=per_class,
-            smoothing=checked.smoothing,
-            scales=scales,
-            scale=scale,
-            unit=checked.unit,
-        )
-    if gradient is not None:
-        clear_rows(gradient, axis, own_weight)
-    return reduce_losses(losses, checked, denominator, own_weight, stacklevel=4), result
+        _softmax.soft_losses(problem, numbers, todo)
+    return problem.finish(stacklevel=4)

@@ -1,0 +1,96 @@
+"""What every softmax-like loss of the door is given, checked: predictions, targets, weights, where the results go."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crossent._checks import check_axis
+from crossent.arrays._class_weights import class_weight_of_rows
+from crossent.arrays._gradient import clear_rows, gradient_array
+from crossent.arrays._input import Numbers, as_array, as_numbers
+from crossent.arrays._rows import (
+    Options,
+    gradient_scales,
+    read_weights,
+    read_where,
+    reduce_losses,
+    total_weight,
+)
+from crossent.arrays.exact_sum import ExactSum
+from crossent.arrays.targets import TargetRows, read_targets
+
+
+@dataclass(slots=True)
+class Problem:
+    """Rows of predictions and their targets, ready for a kernel, and the arrays that it fills."""
+
+    options: Options
+    numbers: Numbers
+    axis: int
+    mask: np.ndarray | None  # of the predictions' shape: False rules a class out
+    rows: TargetRows
+    sample_weight: np.ndarray | None
+    class_weight: np.ndarray | None
+    weight_of_rows: np.ndarray | None  # the class weight of each row's certain class
+    denominator: float | int | ExactSum
+    scale: float  # multiplies every gradient
+    scales: np.ndarray | None  # multiplies each row's
+    losses: np.ndarray
+    result: np.ndarray | None  # what the caller gets as the gradient
+    gradient: Numbers | None  # the same for a kernel
+
+    def finish(self, stacklevel: int) -> tuple[float | np.ndarray, np.ndarray | None]:
+        """Return what the caller gets; `stacklevel` counts from the calling function to the user's own line."""
+        if self.gradient is not None:
+            clear_rows(self.gradient, self.axis, self.sample_weight)
+        value = reduce_losses(self.losses, self.options, self.denominator, self.sample_weight, stacklevel + 1)
+        return value, self.result
+
+
+def read_problem(
+    predictions: Any,
+    targets: Any,
+    name: str,
+    options: Options,
+    *,
+    axis: int,
+    sample_weight: Any,
+    class_weight: Any,
+    where: Any,
+    ignore_index: int | None,
+    with_gradient: bool,
+    out: Any,
+) -> Problem:
+    """Check everything that can be said before a kernel has run; `name` is the predictions' for messages."""
+    numbers = as_numbers(as_array(predictions, name), name)
+    shape = numbers.array.shape
+    axis = check_axis(axis, name, shape)
+    rows_shape = shape[:axis] + shape[axis + 1 :]
+    counted, mask = read_where(where, shape, axis, name)
+    rows = read_targets(targets, shape, axis, ignore_index, counted, name)
+    own_weight = read_weights(sample_weight, "sample_weight", rows_shape, "one for each row")
+    per_class = read_weights(class_weight, "class_weight", (shape[axis],), "one for each class")
+    weight_of_rows = class_weight_of_rows(per_class, rows, axis)
+    denominator = total_weight(options, rows.ids.size, rows.counted, own_weight, weight_of_rows)
+    result, gradient = None, None
+    if with_gradient:
+        others = [rows.dense.array if rows.dense is not None else rows.ids, mask, own_weight, per_class]
+        result, gradient = gradient_array(out, numbers, others, name)
+    scale, scales = gradient_scales(options, denominator, own_weight, rows.ids.size)
+    return Problem(
+        options=options,
+        numbers=numbers,
+        axis=axis,
+        mask=mask,
+        rows=rows,
+        sample_weight=own_weight,
+        class_weight=per_class,
+        weight_of_rows=weight_of_rows,
+        denominator=denominator,
+        scale=scale,
+        scales=scales,
+        losses=np.empty(rows_shape, numbers.result),
+        result=result,
+        gradient=gradient,
+    )
