@@ -13,7 +13,14 @@ import pytest
 
 import crossent
 from crossent._kernels.cpu import _threads
-from crossent.errors import DtypeError, ImpossibleEventWarning, OptionError, RangeError, ShapeError
+from crossent.errors import (
+    DtypeError,
+    ImpossibleEventWarning,
+    NormalizationWarning,
+    OptionError,
+    RangeError,
+    ShapeError,
+)
 
 LOGITS = np.random.default_rng(7).standard_normal((3, 4))
 IDS = np.array([0, 1, 2])
@@ -122,3 +129,57 @@ def test_the_mean_of_huge_weights_is_the_exact_quotient() -> None:
     weights = np.array([1e308, 1.5e308, 5e307])
     exact = sum(Fraction(w) * Fraction(loss) for w, loss in zip(weights, losses.tolist(), strict=True))
     assert crossent.cross_entropy(LOGITS, IDS, sample_weight=weights) == float(exact / sum(map(Fraction, weights)))
+
+
+@pytest.mark.parametrize(("dtype", "shift"), [(np.float32, 2), (np.float64, 4)])
+def test_a_large_gradient_between_two_elements(dtype: Any, shift: int) -> None:
+    """16 MB would go past the caches, line by line, but no line of this array begins on a boundary: it crashed."""
+    classes = 512
+    rows = 2**24 // (classes * np.dtype(dtype).itemsize)
+    logits = np.random.default_rng(8).standard_normal((rows, classes)).astype(dtype)
+    room = np.zeros(logits.nbytes + 64, np.uint8)
+    out = room[shift : shift + logits.nbytes].view(dtype).reshape(logits.shape)
+    ids = np.zeros(rows, np.int64)
+    expected = crossent.cross_entropy_and_grad(logits, ids)
+    assert crossent.cross_entropy_and_grad(logits, ids, out=out).value == expected.value
+    np.testing.assert_array_equal(out, expected.grad)
+
+
+def test_an_option_that_changes_is_read_anew() -> None:
+    class Count:
+        def __init__(self, number: float) -> None:
+            self.number = number
+
+        def __float__(self) -> float:
+            return self.number
+
+    count = Count(2.0)
+    once = crossent.cross_entropy(LOGITS, IDS, denominator=count)
+    count.number = 4.0
+    assert crossent.cross_entropy(LOGITS, IDS, denominator=count) == once / 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_special_rows_in_place(dtype: Any, order: Any) -> None:
+    """Rows that need care are read after their neighbours' gradients have been written."""
+    logits = np.array(
+        [[1.0, np.inf, 2.0], [3.0, 4.0, 5.0], [np.nan, 0.0, 1.0], [1e30, 0.0, -1e30]] * 40, dtype, order=order
+    )
+    ids = np.zeros(len(logits), np.int64)
+    with pytest.warns(ImpossibleEventWarning):
+        expected = crossent.cross_entropy_and_grad(logits, ids, reduction="none")
+    with pytest.warns(ImpossibleEventWarning):
+        got = crossent.cross_entropy_and_grad(logits, ids, reduction="none", out=logits)
+    np.testing.assert_array_equal(got.value, expected.value)
+    np.testing.assert_array_equal(logits, expected.grad)
+
+
+def test_the_farthest_sum_is_the_first_of_those_as_far() -> None:
+    probs = np.tile([0.06, 0.1, 0.18, 0.19, 0.07], (9, 1))
+    probs[3:, :2] = probs[3:, 1::-1]  # the same sum but for its rounding
+    text = "9 of 9 rows of `probs` do not sum to 1; the farthest, row 0, sums to 0.6."
+    for function in (crossent.cross_entropy_from_probs, crossent.cross_entropy_from_probs_and_grad):
+        with pytest.warns(NormalizationWarning) as caught:
+            function(probs, np.zeros(9, np.int64))
+        assert str(caught[0].message).startswith(text)

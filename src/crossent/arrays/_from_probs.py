@@ -172,7 +172,9 @@ def _check_sums(sums: np.ndarray, rows_shape: tuple[int, ...], tolerance: float,
     count = int(np.count_nonzero(off))
     if not count:
         return
-    row = int(np.argmax(np.where(off, deviations, 0.0)))
+    # the first of those that are farthest: sums that differ by their rounding only are equally far
+    farthest = np.where(off, deviations, 0.0)
+    row = int(np.argmax(farthest >= farthest.max() * (1.0 - 1e-9)))
     place = where_is(tuple(int(i) for i in np.unravel_index(row, rows_shape))) or "it "
     if normalized == "raise":
         message = f'`probs` must sum to 1 in each row with normalized="raise"; {place}sums to {sums[row]:.9g}.'

@@ -14,6 +14,8 @@ from crossent.arrays._words import where_is
 from crossent.arrays.exact_sum import ExactSum
 from crossent.errors import DtypeError, EmptyError, ImpossibleEventWarning, RangeError, ShapeError
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
 
 @dataclass(slots=True, frozen=True)
 class Options:
@@ -29,10 +31,10 @@ class Options:
 
 def read_options(**words: Any) -> Options:
     """Check the options that are words or numbers: label_smoothing, reduction, denominator, base, empty."""
-    try:
+    # what can change behind its back, such as a tensor, is not looked up but read anew
+    if _PLAIN.issuperset(map(type, words.values())):
         return _options(**words)
-    except TypeError:  # one of them cannot be looked up, or has the wrong type: the same again, and its own message
-        return _options.__wrapped__(**words)
+    return _options.__wrapped__(**words)
 
 
 @lru_cache(maxsize=64, typed=True)

@@ -17,6 +17,8 @@ _NUMBER_BYTES = kernels.LIMBS * 4 + 8
 _WORTH_SPREADING = 2**19
 # The limbs of a sum that has needed none; the kernels' block sums go straight to Python's integers.
 _NONE = np.zeros(0, np.int64)
+# What the kernels read as it is; looked up, as comparing a dtype takes 0.2 us.
+_STORED = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
 
 class ExactSum:
@@ -238,7 +240,7 @@ def _quotient(above: int, below: int, shift: int) -> float:
 
 def _as_stored(values: Any) -> np.ndarray:
     """Return float32 and float64 numbers as they are, flat; all others as float64."""
-    if type(values) is np.ndarray and values.dtype in (np.float32, np.float64) and values.flags.c_contiguous:
+    if type(values) is np.ndarray and values.dtype in _STORED and values.flags.c_contiguous:
         return values.reshape(-1)
     return _as_doubles(values, "values")
 

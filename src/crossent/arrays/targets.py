@@ -18,6 +18,8 @@ from crossent.errors import ArrayKindError, DtypeError, LabelError, OptionError,
 
 _SUM_TOLERANCE = 1e-6  # shares come as float32 or better: 1 + k roundings of 2**-24, for k up to 16
 
+_INT64 = np.dtype(np.int64)  # comparing a dtype with a type takes 0.2 us
+
 
 class TopKTargets:
     """Soft targets of which only k classes a row are listed, with probabilities that sum to at most 1.
@@ -194,7 +196,8 @@ def _read_ids(array: np.ndarray, classes: int, ignore_index: int | None, counted
     if _outside(considered, classes):
         raise _label_error(array, classes, ignore_index, counted)
     if counted is None:
-        return TargetRows(CLASS_IDS, np.ascontiguousarray(flat, dtype=np.int64), None)
+        ready = flat.dtype == _INT64 and flat.flags.c_contiguous
+        return TargetRows(CLASS_IDS, flat if ready else np.ascontiguousarray(flat, dtype=np.int64), None)
     ids = np.full(flat.shape, -1, np.int64)
     np.copyto(ids, flat, where=counted, casting="unsafe")  # checked above: what is copied fits
     return TargetRows(CLASS_IDS, ids, counted)
@@ -204,7 +207,7 @@ def _outside(ids: np.ndarray, classes: int) -> bool:
     """Say whether an id lies outside [0, classes)."""
     if not ids.size:
         return False
-    if ids.dtype == np.int64:
+    if ids.dtype == _INT64:
         # read without its sign a negative id is a huge one: one pass for both ends
         return int(ids.view(np.uint64).max()) >= classes
     return int(ids.min()) < 0 or int(ids.max()) >= classes

@@ -13,7 +13,6 @@ from crossent._kernels.cpu._llvm import (
     at_least,
     fetch_to_first,
     fma,
-    fusible_product,
     larger,
     load,
     load_integer,
@@ -38,18 +37,22 @@ from crossent._kernels.cpu.exp import (
     same_type,
     scaled,
 )
+from crossent._kernels.cpu.targets import two_sum
 
 # 4 KB of float32: the horizontal sums at a block's end cost 5 % of it; 256 cost 20 %, and 4096 won nothing more.
 BLOCK = 1024
 # Eight 16-lane vectors: copied blocks are padded to a whole number of unrolled steps.
 STEP = 128
+# What a block leaves of each of eight chains, and what each takes of a step.
+LINE, EIGHTH = BLOCK // 8, STEP // 8
 LINE_BYTES = 64
-# How far ahead of the sums lines are asked for, into the first-level cache: 4096 x 32000 took 23-24 ms for 1 to 2 KB, 28 for
-# 4 KB; into the second level 26 at the best, and 27 at the page's start only (2026-11-23, two threads).
-AHEAD_BYTES = 1536
+# How far ahead of the sums lines are asked for, into the first-level cache: 4096 x 32000 took 26.0, 24.5, 23.9 and 24.1 ms
+# for 1, 1.5, 2 and 3 KB; into the second level 2 to 3 ms more at any distance (2026-11-23, two threads).
+AHEAD_BYTES = 2048
 # One block of logits, one of partial sums or gradients, each at most float64, and a line that says what is pending; two
 # rows of kept summands come after them.
-PENDING = 2 * BLOCK * 8
+_SUMS = BLOCK * 8
+PENDING = _SUMS + 12 * LINE * 8
 SCRATCH_BYTES = PENDING + LINE_BYTES
 # Logits that the first reference is taken from: 256 cost a row 20 ns more.
 _PREFIX = 64
@@ -78,13 +81,31 @@ def largest_exponent(x: Any, count: Any, tag: Any, like: Any) -> Any:
 
 
 @inline
-def two_parts(x: Any, j: Any, kept: Any, low: Any, offset: Any, tag: Any, like: Any, kept_tag: Any) -> Any:
-    """Return (exponent with rounding bits, 2**(n - reference), its correction) of one element, and keep their sum."""
+def keep_parts(
+    x: Any, j: Any, sums: Any, place: Any, kept: Any, low: Any, offset: Any, tag: Any, like: Any, kept_tag: Any
+) -> Any:
+    """Store 2**(n - reference) of one element, keep it with its correction; return the exponent's bits, the correction."""
     shifted, correction = exp_parts(at_least(load(x, j, tag, like), low))
     whole = power_over(shifted, offset)
+    store(sums, place, whole, like)
     if same_type(kept_tag, like):
         store(kept, j, fma(whole, correction, whole), like)
-    return shifted, whole, fusible_product(whole, correction)
+    return shifted, whole * correction
+
+
+@inline
+def sum_line(sums: Any, start: Any, count: Any) -> Any:
+    """Return the sum of float64 numbers and its rounding error; four chains, as each waits for its last sum."""
+    total_0, total_1, total_2, total_3 = 0.0, 0.0, 0.0, 0.0
+    error_0, error_1, error_2, error_3 = 0.0, 0.0, 0.0, 0.0
+    for j in range(start, start + count, 4):
+        total_0, error_0 = two_sum(total_0, error_0, load(sums, j, 1.0, 1.0))
+        total_1, error_1 = two_sum(total_1, error_1, load(sums, j + 1, 1.0, 1.0))
+        total_2, error_2 = two_sum(total_2, error_2, load(sums, j + 2, 1.0, 1.0))
+        total_3, error_3 = two_sum(total_3, error_3, load(sums, j + 3, 1.0, 1.0))
+    total_0, error_0 = two_sum(total_0, error_0 + error_1, total_1)
+    total_2, error_2 = two_sum(total_2, error_2 + error_3, total_3)
+    return two_sum(total_0, error_0 + error_2, total_2)
 
 
 @inline
@@ -106,6 +127,7 @@ def sum_block(
     ahead: Any,
     ahead_bytes: Any,
     pending: Any,
+    precise: Any,
     tag: Any,
     like: Any,
     kept_tag: Any,
@@ -115,13 +137,16 @@ def sum_block(
     Where `kept_tag` has the type of `like`, what is summed goes to `kept` as well, rounded, for the gradient to scale, and
     what is pending of the last row's gradient is written in between.
 
-    Eight elements are added in the arithmetic of x, the rest in float64: where one element outweighs all others, each
-    float32 addition to it can cost half an ulp of the row. With 64 float32 lanes for a whole block, rows of the oracle
-    table were off by 4.8 ulp; so they are within 1.3.
+    float32 powers are added in float64 at once, corrections four by four before: added to 2**23 times its size, a power
+    vanishes, which cost rows where one element outweighs the others 1.9 of 2.4 ulp; corrections are half as large. Worst
+    of 40 000 rows of 300 to 3000 normal logits of scale 4 and 20, loss and gradient in ulp: both eight by eight 2.4 and
+    4.1, both four by four 2.3 and 3.2, powers in pairs 1.4 and 2.8, this 1.0 and 2.0; the time 22, 24, 24 and 25 ms for
+    4096 x 32000. Where float64 itself is asked for (`precise`) the sums carry their rounding errors: 5.3 and 6.9 -> 2.3
+    and 3.7 ulp.
 
     The eight lie side by side, not an eighth of a block apart, and the lines at `ahead` are asked for: the processor's
     own prefetcher follows one stream a page. 4096 x 32000: 68 ms with four chains a quarter of a block apart, 45 side
-    by side, 24 with lines asked for, 21 with eight chains (reading alone 15 to 22; 2026-11-23, two threads).
+    by side, 24 with lines asked for, 22 with eight chains (reading alone 15 to 22; 2026-11-23, two threads).
     """
     wide_vectors()
     low = cast((reference + faintest_exponent(like)) * LN_2, like)
@@ -139,45 +164,63 @@ def sum_block(
             source, target, left = source + written * LINE_BYTES, target + written * LINE_BYTES, left - written
         for line in range(lines):
             fetch_to_first(ahead + (i * lines + line) * LINE_BYTES)
-        for lane in range(STEP // 8):
-            # four and four: eight at once would not fit into the registers
-            j, place = i * STEP + lane, i * (STEP // 8) + lane
-            shifted_0, whole_0, part_0 = two_parts(x, j, kept, low, offset, tag, like, kept_tag)
-            shifted_1, whole_1, part_1 = two_parts(x, j + 1 * STEP // 8, kept, low, offset, tag, like, kept_tag)
-            shifted_2, whole_2, part_2 = two_parts(x, j + 2 * STEP // 8, kept, low, offset, tag, like, kept_tag)
-            shifted_3, whole_3, part_3 = two_parts(x, j + 3 * STEP // 8, kept, low, offset, tag, like, kept_tag)
-            powers = (whole_0 + whole_1) + (whole_2 + whole_3)
-            parts = (part_0 + part_1) + (part_2 + part_3)
-            top = larger(larger(shifted_0, shifted_1), larger(shifted_2, shifted_3))
-            bottom = smaller(smaller(shifted_0, shifted_1), smaller(shifted_2, shifted_3))
-            shifted_4, whole_4, part_4 = two_parts(x, j + 4 * STEP // 8, kept, low, offset, tag, like, kept_tag)
-            shifted_5, whole_5, part_5 = two_parts(x, j + 5 * STEP // 8, kept, low, offset, tag, like, kept_tag)
-            shifted_6, whole_6, part_6 = two_parts(x, j + 6 * STEP // 8, kept, low, offset, tag, like, kept_tag)
-            shifted_7, whole_7, part_7 = two_parts(x, j + 7 * STEP // 8, kept, low, offset, tag, like, kept_tag)
-            more_powers = (whole_4 + whole_5) + (whole_6 + whole_7)
-            more_parts = (part_4 + part_5) + (part_6 + part_7)
-            more_top = larger(larger(shifted_4, shifted_5), larger(shifted_6, shifted_7))
-            more_bottom = smaller(smaller(shifted_4, shifted_5), smaller(shifted_6, shifted_7))
-            store(sums, place, powers + more_powers, like)
-            store(sums, place + BLOCK // 8, parts + more_parts, like)
-            top = larger(top, more_top)
-            store(sums, place + BLOCK // 4, top, top)
+        for lane in range(EIGHTH):
+            j, place = i * STEP + lane, i * EIGHTH + lane
+            shifted_0, part_0 = keep_parts(x, j, sums, place, kept, low, offset, tag, like, kept_tag)
+            shifted_1, part_1 = keep_parts(
+                x, j + 1 * EIGHTH, sums, place + 1 * LINE, kept, low, offset, tag, like, kept_tag
+            )
+            shifted_2, part_2 = keep_parts(
+                x, j + 2 * EIGHTH, sums, place + 2 * LINE, kept, low, offset, tag, like, kept_tag
+            )
+            shifted_3, part_3 = keep_parts(
+                x, j + 3 * EIGHTH, sums, place + 3 * LINE, kept, low, offset, tag, like, kept_tag
+            )
+            store(sums, place + 8 * LINE, (part_0 + part_1) + (part_2 + part_3), like)
+            shifted_4, part_4 = keep_parts(
+                x, j + 4 * EIGHTH, sums, place + 4 * LINE, kept, low, offset, tag, like, kept_tag
+            )
+            shifted_5, part_5 = keep_parts(
+                x, j + 5 * EIGHTH, sums, place + 5 * LINE, kept, low, offset, tag, like, kept_tag
+            )
+            shifted_6, part_6 = keep_parts(
+                x, j + 6 * EIGHTH, sums, place + 6 * LINE, kept, low, offset, tag, like, kept_tag
+            )
+            shifted_7, part_7 = keep_parts(
+                x, j + 7 * EIGHTH, sums, place + 7 * LINE, kept, low, offset, tag, like, kept_tag
+            )
+            store(sums, place + 9 * LINE, (part_4 + part_5) + (part_6 + part_7), like)
+            top = larger(
+                larger(larger(shifted_0, shifted_1), larger(shifted_2, shifted_3)),
+                larger(larger(shifted_4, shifted_5), larger(shifted_6, shifted_7)),
+            )
+            store(sums, place + 10 * LINE, top, top)
             if same_type(kept_tag, like):
-                bottom = smaller(bottom, more_bottom)
-                store(sums, place + 3 * BLOCK // 8, bottom, bottom)
+                bottom = smaller(
+                    smaller(smaller(shifted_0, shifted_1), smaller(shifted_2, shifted_3)),
+                    smaller(smaller(shifted_4, shifted_5), smaller(shifted_6, shifted_7)),
+                )
+                store(sums, place + 11 * LINE, bottom, bottom)
     if same_type(kept_tag, like):
         store(pending, 0, source, source)
         store(pending, 1, target, target)
         store(pending, 2, left, left)
+    used = count // 8  # of each line
     total, corrections = 0.0, 0.0
     largest, smallest = least_integer(like), greatest_integer(like)
-    for j in range(count // 8):
-        total = reorderable_add(total, load(sums, j, like, 1.0))
-        corrections = reorderable_add(corrections, load(sums, j + BLOCK // 8, like, 1.0))
-    for j in range(count // 8):
-        largest = larger(largest, load(sums, j + BLOCK // 4, largest, largest))
+    if precise:
+        for line in range(10):
+            term, error = sum_line(sums, line * LINE, used)
+            total, corrections = two_sum(total, corrections + error, term)
+    for j in range(0 if precise else used):
+        for line in range(8):
+            total = reorderable_add(total, load(sums, j + line * LINE, like, 1.0))
+        for line in range(8, 10):
+            corrections = reorderable_add(corrections, load(sums, j + line * LINE, like, 1.0))
+    for j in range(used):
+        largest = larger(largest, load(sums, j + 10 * LINE, largest, largest))
         if same_type(kept_tag, like):
-            smallest = smaller(smallest, load(sums, j + 3 * BLOCK // 8, smallest, smallest))
+            smallest = smaller(smallest, load(sums, j + 11 * LINE, smallest, smallest))
     return total, corrections, exponent_of(largest), exponent_of(smallest)
 
 
@@ -211,7 +254,7 @@ def rest_of_row(
     `kept_tag` has the type of `like`, the summands go to `room`; `kept` says whether they are relative to one reference.
     """
     limit = limit_of(like)
-    moved = False
+    moved, precise = False, same_type(tag, 1.0)
     step = np.int64(8) if same_type(like, 1.0) else np.int64(4)
     known = False
     reference, smallest = np.int64(0), np.int64(2**62)
@@ -236,12 +279,23 @@ def rest_of_row(
             known = top >= -limit
             reference = top if known else reference
         powers, corrections, largest = 0.0, 0.0, reference
-        sums, ahead = scratch + BLOCK * 8, source + AHEAD_BYTES
+        sums, ahead = scratch + _SUMS, source + AHEAD_BYTES
         place = room + start * step
         for _ in range(2):
             if in_place:
                 powers, corrections, largest, least = sum_block(
-                    source, count, reference, sums, place, ahead, count * size, scratch + PENDING, tag, like, kept_tag
+                    source,
+                    count,
+                    reference,
+                    sums,
+                    place,
+                    ahead,
+                    count * size,
+                    scratch + PENDING,
+                    precise,
+                    tag,
+                    like,
+                    kept_tag,
                 )
             else:
                 powers, corrections, largest, _least = sum_block(
@@ -253,6 +307,7 @@ def rest_of_row(
                     ahead,
                     count * size,
                     scratch + PENDING,
+                    precise,
                     like,
                     like,
                     kept_tag,

@@ -108,10 +108,13 @@ def exp_parts(typing_context: Any, x: Any) -> Any:
         r = builder.fma(value, constant(form.log2_e[0]), builder.fneg(n))
         r = builder.fma(value, constant(form.log2_e[1]), r)
         q = constant(form.q[-1])
-        for coefficient in reversed(form.q[:-1]):
+        for coefficient in reversed(form.q[1:-1]):
             q = builder.fma(r, q, constant(coefficient))
+        # r Q = r q_0 + r**2 (q_1 + ...): the second term is small, so that only one rounding counts
+        square = builder.fmul(builder.fmul(r, r), q)
+        correction = builder.fma(r, constant(form.q[0]), square)
         integer = builder.bitcast(shifted, context.get_value_type(form.integer))
-        return context.make_tuple(builder, result, [integer, builder.fmul(r, q)])
+        return context.make_tuple(builder, result, [integer, correction])
 
     return result(x), generate
 
