@@ -29,16 +29,17 @@ class Options:
     empty: str
 
 
-def read_options(**words: Any) -> Options:
-    """Check the options that are words or numbers: label_smoothing, reduction, denominator, base, empty."""
+def read_options(*, label_smoothing: Any, reduction: Any, denominator: Any, base: Any, empty: Any) -> Options:
+    """Check the options that are words or numbers."""
+    words = (label_smoothing, reduction, denominator, base, empty)
     # what can change behind its back, such as a tensor, is not looked up but read anew
-    if _PLAIN.issuperset(map(type, words.values())):
-        return _options(**words)
-    return _options.__wrapped__(**words)
+    if _PLAIN.issuperset(map(type, words)):
+        return _options(*words)
+    return _options.__wrapped__(*words)
 
 
 @lru_cache(maxsize=64, typed=True)
-def _options(*, label_smoothing: Any, reduction: Any, denominator: Any, base: Any, empty: Any) -> Options:
+def _options(label_smoothing: Any, reduction: Any, denominator: Any, base: Any, empty: Any) -> Options:
     check_choice("reduction", reduction, conventions.REDUCTIONS)
     check_choice("empty", empty, conventions.EMPTIES)
     own = check_denominator(denominator, conventions.DENOMINATORS)

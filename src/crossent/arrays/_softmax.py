@@ -76,7 +76,7 @@ def hard_losses(problem: Problem, *, stream: bool) -> None:
         else:
             step = few_classes.tile_rows(classes)
             task = _across(logits, classes, step, block, x, out, rows, size, stream, loss_tag, out_tag)
-            scratch_bytes = max(few_classes.scratch_bytes(classes), wide_range.scratch_bytes(classes))
+            scratch_bytes = max(few_classes.scratch_bytes(classes, step), wide_range.scratch_bytes(classes))
             _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes, step)
 
 

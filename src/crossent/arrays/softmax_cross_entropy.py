@@ -253,13 +253,14 @@ def _evaluate(
     if problem.mask is not None or problem.options.smoothing > 0.0:
         todo = np.zeros(rows.ids.shape, np.int64)
     else:
-        some_certain = not rows.soft or bool((rows.ids >= 0).any())
-        if some_certain and rows.soft and gradient is not None and np.may_share_memory(numbers.array, gradient.array):
+        soft = rows.soft
+        some_certain = not soft or bool((rows.ids >= 0).any())
+        if some_certain and soft and gradient is not None and np.may_share_memory(numbers.array, gradient.array):
             # in place: the hard rows' kernel writes zeros over the logits of the soft rows, which are read after it
             numbers = Numbers(numbers.array.copy("K"), numbers.dtype_name)
         if some_certain:
             _softmax.hard_losses(problem, stream=gradient is not None and streams(out, gradient.array))
-        if rows.soft:
+        if soft:
             todo = np.where(rows.ids >= 0, -2, 0)
     if todo is not None:
         if rows.counted is not None:

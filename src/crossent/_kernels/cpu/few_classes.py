@@ -54,9 +54,9 @@ def tile_rows(classes: int) -> int:
     return min(max(_TILE_NUMBERS // classes // 8 * 8, _LEAST_ROWS), _MOST_ROWS)
 
 
-def scratch_bytes(classes: int) -> int:
-    """Return what one thread needs."""
-    return (_TILE + tile_rows(classes) * classes + 8) * 8
+def scratch_bytes(classes: int, rows: int) -> int:
+    """Return what one thread needs for tiles of so many rows."""
+    return (_TILE + rows * classes + 8) * 8
 
 
 @inline
@@ -252,7 +252,7 @@ def rows(
     gradient_class_stride: Any,
     gradient_size: Any,  # bytes of one entry
     stream: Any,  # whether gradients go past the caches
-    scratch: Any,  # scratch_bytes(classes), on a 64-byte boundary
+    scratch: Any,  # scratch_bytes(classes, most_rows), on a 64-byte boundary
     most_rows: Any,  # tile_rows(classes)
     first: Any,
     last: Any,
