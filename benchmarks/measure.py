@@ -47,6 +47,13 @@ def time_one_run_ms(call: Call, calls: int) -> float:
     return (time.perf_counter() - started) * 1e3 / calls
 
 
+def call_until_awake(call: Call) -> None:
+    until = time.perf_counter() + WAKE_UP_S
+    call()
+    while time.perf_counter() < until:
+        call()
+
+
 def interleaved(variants: dict[str, Call], *, runs: int, budget_s: float) -> dict[str, Timing]:
     """Time every variant `runs` times in turns; one that has used `budget_s` seconds stops after FEWEST_RUNS runs.
 
@@ -71,11 +78,8 @@ def interleaved(variants: dict[str, Call], *, runs: int, budget_s: float) -> dic
                 used_s = sum(times_ms[name]) * calls_per_run[name] / 1e3
                 if len(times_ms[name]) >= FEWEST_RUNS and used_s > budget_s:
                     continue
-                started = time.perf_counter()
-                while wake_up[name]:
-                    variants[name]()
-                    if time.perf_counter() - started > WAKE_UP_S:
-                        break
+                if wake_up[name]:
+                    call_until_awake(variants[name])
                 times_ms[name].append(time_one_run_ms(variants[name], calls_per_run[name]))
     finally:
         if collecting:

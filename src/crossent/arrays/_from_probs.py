@@ -10,7 +10,7 @@ from crossent._checks import check_choice, check_real
 from crossent._kernels.cpu import _threads
 from crossent._kernels.cpu import cross_entropy as kernels
 from crossent._kernels.cpu.targets import CLASS_IDS
-from crossent.arrays._input import Numbers, tag_of
+from crossent.arrays._input import Numbers
 from crossent.arrays._layout import blocks_of_rows
 from crossent.arrays._problem import Problem, read_problem
 from crossent.arrays._rows import read_options
@@ -105,7 +105,7 @@ def _fill(problem: Problem, sums: np.ndarray, *, logarithms: bool, rescale: bool
     if rows.kind != CLASS_IDS and rows.counted is not None:
         todo[~rows.counted] = -1
     tags = general_tags(problem)
-    scratch_bytes = kernels.scratch_bytes(numbers.array.shape[problem.axis])
+    scratch_bytes = kernels.scratch_bytes(problem.classes)
     for block in general_blocks(problem, numbers):
         predictions, out = place_of_rows(problem, block, todo)
         before = (
@@ -129,10 +129,9 @@ def _fill(problem: Problem, sums: np.ndarray, *, logarithms: bool, rescale: bool
 
 def _fill_plainly(problem: Problem, sums: np.ndarray, floor: float, tolerance: float) -> bool:
     """Do the same for what most calls ask for, class ids and no gradient; say whether the sums need a look."""
-    numbers = problem.numbers
-    classes = numbers.array.shape[problem.axis]
+    numbers, classes = problem.numbers, problem.classes
     doubtful: list[int] = []
-    tags = (numbers.tag, tag_of(problem.losses))
+    tags = (numbers.tag, problem.loss_tag)
     for block in blocks_of_rows([numbers.array], problem.axis):
         (x,) = block.views
         ids, losses, own_sums = (at_row(array, block.first_row) for array in (problem.rows.ids, problem.losses, sums))

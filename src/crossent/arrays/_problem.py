@@ -8,7 +8,7 @@ import numpy as np
 from crossent._checks import check_axis
 from crossent.arrays._class_weights import class_weight_of_rows
 from crossent.arrays._gradient import clear_rows, gradient_array
-from crossent.arrays._input import Numbers, as_array, as_numbers
+from crossent.arrays._input import Numbers, as_array, as_numbers, tag_of
 from crossent.arrays._rows import (
     Options,
     gradient_scales,
@@ -39,6 +39,26 @@ class Problem:
     losses: np.ndarray
     result: np.ndarray | None  # what the caller gets as the gradient
     gradient: Numbers | None  # the same for a kernel
+
+    @property
+    def classes(self) -> int:
+        """Return the number of classes."""
+        return int(self.numbers.array.shape[self.axis])
+
+    @property
+    def loss_tag(self) -> Any:
+        """Return the tag of the losses."""
+        return tag_of(self.losses)
+
+    @property
+    def out_tag(self) -> Any:
+        """Return the tag of the gradient, or of the losses where none is asked for."""
+        return self.gradient.tag if self.gradient is not None else self.loss_tag
+
+    @property
+    def gradient_size(self) -> int:
+        """Return the bytes of one entry of the gradient, or 0 where none is asked for."""
+        return self.gradient.array.itemsize if self.gradient is not None else 0
 
     def finish(self, stacklevel: int) -> tuple[float | np.ndarray, np.ndarray | None]:
         """Return what the caller gets; `stacklevel` counts from the calling function to the user's own line."""

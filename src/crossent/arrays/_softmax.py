@@ -8,7 +8,7 @@ import numpy as np
 
 from crossent._kernels.cpu import _threads, blocks, few_classes, soft_targets, softmax_cross_entropy, wide_range
 from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS
-from crossent.arrays._input import Numbers, address_of, tag_of
+from crossent.arrays._input import Numbers, address_of
 from crossent.arrays._layout import Block, RowView, blocks_of_rows
 from crossent.arrays._problem import Problem
 from crossent.arrays.targets import TargetRows
@@ -51,10 +51,7 @@ def hard_losses(problem: Problem, *, stream: bool) -> None:
 
     `stream` sends gradients past the caches.
     """
-    logits, gradient, losses = problem.numbers, problem.gradient, problem.losses
-    classes = logits.array.shape[problem.axis]
-    loss_tag = tag_of(losses)
-    out_tag = gradient.tag if gradient is not None else loss_tag
+    logits, gradient, classes = problem.numbers, problem.gradient, problem.classes
     traffic_bytes = logits.array.nbytes * (2 if gradient is not None else 1)
     for block in blocks_of_rows([logits.array, gradient.array if gradient is not None else None], problem.axis):
         x, out = block.views
@@ -65,38 +62,28 @@ def hard_losses(problem: Problem, *, stream: bool) -> None:
             at_row(problem.scales, block.first_row),
             problem.scale,
             problem.options.unit,
-            at_row(losses, block.first_row),
+            at_row(problem.losses, block.first_row),
         )
-        size = gradient.array.itemsize if gradient is not None else 0
         # the kernels take their arguments by position only
         if along:
-            task = _along(logits, classes, block, x, out, rows, size, stream, loss_tag, out_tag)
+            task = _along(problem, block, rows, stream)
             scratch_bytes = blocks.scratch_bytes(classes if gradient is not None else 0, logits.working.itemsize)
             _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes)
         else:
             step = few_classes.tile_rows(classes)
-            task = _across(logits, classes, step, block, x, out, rows, size, stream, loss_tag, out_tag)
+            task = _across(problem, block, rows, stream, step)
             scratch_bytes = max(few_classes.scratch_bytes(classes, step), wide_range.scratch_bytes(classes))
             _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes, step)
 
 
-def _along(
-    logits: Numbers,
-    classes: int,
-    block: Block,
-    x: RowView,
-    out: RowView,
-    rows: tuple[Any, ...],
-    size: int,
-    stream: bool,
-    loss_tag: Any,
-    out_tag: Any,
-) -> Callable[[int, int, int], None]:
+def _along(problem: Problem, block: Block, rows: tuple[Any, ...], stream: bool) -> Callable[[int, int, int], None]:
+    logits, classes, size = problem.numbers, problem.classes, problem.gradient_size
+    x, out = block.views
     before = (x.address, block.inner, x.outer_stride, x.inner_stride, logits.array.itemsize, classes, *rows)
     result = (out.address, out.outer_stride, out.inner_stride, size, stream)
     kept_row_bytes = blocks.kept_bytes(classes if size else 0, logits.working.itemsize)
     kept_tag = logits.working if size else np.int8(0)
-    tags = (logits.tag, logits.working, kept_tag, loss_tag, out_tag)
+    tags = (logits.tag, logits.working, kept_tag, problem.loss_tag, problem.out_tag)
 
     def task(first: int, last: int, scratch: int) -> None:
         softmax_cross_entropy.rows(*before, *result, kept_row_bytes, scratch, first, last, *tags)
@@ -105,23 +92,15 @@ def _along(
 
 
 def _across(
-    logits: Numbers,
-    classes: int,
-    most_rows: int,
-    block: Block,
-    x: RowView,
-    out: RowView,
-    rows: tuple[Any, ...],
-    size: int,
-    stream: bool,
-    loss_tag: Any,
-    out_tag: Any,
+    problem: Problem, block: Block, rows: tuple[Any, ...], stream: bool, most_rows: int
 ) -> Callable[[int, int, int], None]:
+    logits, classes = problem.numbers, problem.classes
+    x, out = block.views
     place = (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride)
-    result = (out.address, out.outer_stride, out.inner_stride, out.class_stride, size)
-    tags = (logits.tag, loss_tag, out_tag)
+    result = (out.address, out.outer_stride, out.inner_stride, out.class_stride, problem.gradient_size)
+    tags = (logits.tag, problem.loss_tag, problem.out_tag)
     doubles = logits.dtype_name == "float64"
-    doubles_out = out_tag.itemsize == 8
+    doubles_out = problem.out_tag.itemsize == 8
 
     def task(first: int, last: int, scratch: int) -> None:
         if not doubles:
@@ -174,12 +153,11 @@ def place_of_rows(problem: Problem, block: Block, todo: np.ndarray) -> tuple[tup
         x.outer_stride,
         x.inner_stride,
         x.class_stride,
-        problem.numbers.array.shape[problem.axis],
+        problem.classes,
         at_row(todo, block.first_row),
         *target_arguments(problem.rows, y, block, allowed, problem.class_weight, problem.options.smoothing),
     )
-    size = problem.gradient.array.itemsize if problem.gradient is not None else 0
-    return predictions, (out.address, out.outer_stride, out.inner_stride, out.class_stride, size)
+    return predictions, (out.address, out.outer_stride, out.inner_stride, out.class_stride, problem.gradient_size)
 
 
 def general_blocks(problem: Problem, numbers: Numbers) -> Iterator[Block]:
@@ -196,15 +174,14 @@ def general_blocks(problem: Problem, numbers: Numbers) -> Iterator[Block]:
 
 def general_tags(problem: Problem) -> tuple[Any, ...]:
     """Return the tags of predictions, targets, losses and gradient."""
-    dense, loss_tag = problem.rows.dense, tag_of(problem.losses)
-    out_tag = problem.gradient.tag if problem.gradient is not None else loss_tag
-    return problem.numbers.tag, dense.tag if dense else 0.0, loss_tag, out_tag
+    dense = problem.rows.dense
+    return problem.numbers.tag, dense.tag if dense else 0.0, problem.loss_tag, problem.out_tag
 
 
 def soft_losses(problem: Problem, logits: Numbers, todo: np.ndarray) -> None:
     """Fill in losses, and gradients where asked for, of the rows that `todo` marks 0; -1 gives zeros, -2 nothing."""
     tags = general_tags(problem)
-    scratch_bytes = soft_targets.scratch_bytes(logits.array.shape[problem.axis])
+    scratch_bytes = soft_targets.scratch_bytes(problem.classes)
     for block in general_blocks(problem, logits):
         predictions, out = place_of_rows(problem, block, todo)
         before = (

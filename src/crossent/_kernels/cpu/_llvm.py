@@ -55,16 +55,6 @@ def reorderable_add(typing_context: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
-def fusible_product(typing_context: Any, a: Any, b: Any) -> Any:
-    """a * b that may melt into a following `reorderable_add`."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.fmul(*arguments, flags=("contract",))
-
-    return a(a, a), generate
-
-
-@intrinsic
 def bits_of(typing_context: Any, value: Any) -> Any:
     """Reinterpret a float as the integer of its size."""
     integer = _INTEGER_OF[value]
@@ -232,6 +222,12 @@ def copy_bytes(typing_context: Any, target: Any, source: Any, count: Any) -> Any
     return types.void(types.int64, types.int64, types.int64), generate
 
 
+def _past_the_caches(builder: Any, write: Any) -> None:
+    """Let a store of a whole line, on its boundary, go straight to memory."""
+    write.align = 64
+    write.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+
+
 @intrinsic
 def stream_line(typing_context: Any, target: Any, source: Any) -> Any:
     """Copy 64 bytes to a 64-byte boundary past the caches: the line is not read before it is overwritten."""
@@ -240,10 +236,7 @@ def stream_line(typing_context: Any, target: Any, source: Any) -> Any:
         pointer = _STREAM_LINE.as_pointer()
         line = builder.load(builder.inttoptr(arguments[1], pointer))
         line.align = 4
-        write = builder.store(line, builder.inttoptr(arguments[0], pointer))
-        write.align = 64
-        one = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
-        write.set_metadata("nontemporal", one)
+        _past_the_caches(builder, builder.store(line, builder.inttoptr(arguments[0], pointer)))
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
@@ -264,10 +257,9 @@ def _scaled_line(name: str, stream: bool, doc: str) -> Any:
             fused = get_or_insert_function(builder.module, kind, f"llvm.fma.v{count}f{512 // count}")
             value = builder.call(fused, [numbers, everywhere[0], builder.fmul(numbers, everywhere[1])])
             write = builder.store(value, builder.inttoptr(target, vector.as_pointer()))
-            write.align = 64 if stream else 1
+            write.align = 1
             if stream:
-                one = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
-                write.set_metadata("nontemporal", one)
+                _past_the_caches(builder, write)
             return context.get_dummy_value()
 
         return types.void(types.int64, high, high, types.int64), generate

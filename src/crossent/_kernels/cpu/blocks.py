@@ -51,12 +51,12 @@ LINE_BYTES = 64
 AHEAD_BYTES = 2048
 # One block of logits, one of partial sums or gradients, each at most float64, and a line that says what is pending; two
 # rows of kept summands come after them.
-_SUMS = BLOCK * 8
-PENDING = _SUMS + 12 * LINE * 8
+SUMS = BLOCK * 8
+PENDING = SUMS + 12 * LINE * 8
 SCRATCH_BYTES = PENDING + LINE_BYTES
 # Logits that the first reference is taken from: 256 cost a row 20 ns more.
 _PREFIX = 64
-GUARD = 40  # powers of two by which a later block may exceed the reference
+_GUARD = 40  # powers of two by which a later block may exceed the reference
 
 
 def scratch_bytes(classes: int, kept_size: int) -> int:
@@ -122,11 +122,10 @@ def sum_block(
     x: Any,
     count: Any,
     reference: Any,
-    sums: Any,
     kept: Any,
     ahead: Any,
-    ahead_bytes: Any,
-    pending: Any,
+    size: Any,
+    scratch: Any,
     precise: Any,
     tag: Any,
     like: Any,
@@ -151,13 +150,13 @@ def sum_block(
     wide_vectors()
     low = cast((reference + faintest_exponent(like)) * LN_2, like)
     offset = exponent_offset(reference, like)
-    steps = count // STEP
-    lines = ahead_bytes // (steps * LINE_BYTES)
+    sums, pending = scratch + SUMS, scratch + PENDING
+    lines = STEP * size // LINE_BYTES
     written = np.int64(16) if same_type(like, 1.0) else np.int64(8)  # lines of gradient per step
     source, target, left = load_integer(pending, 0), load_integer(pending, 1), load_integer(pending, 2)
     high, low_part = cast(load(pending, 3, 1.0, 1.0), like), cast(load(pending, 4, 1.0, 1.0), like)
     stream = load_integer(pending, 5) != 0
-    for i in range(steps):
+    for i in range(count // STEP):
         if same_type(kept_tag, like) and left >= written:
             for line in range(written):
                 write_line(source + line * LINE_BYTES, high, low_part, target + line * LINE_BYTES, stream)
@@ -279,40 +278,17 @@ def rest_of_row(
             known = top >= -limit
             reference = top if known else reference
         powers, corrections, largest = 0.0, 0.0, reference
-        sums, ahead = scratch + _SUMS, source + AHEAD_BYTES
-        place = room + start * step
+        ahead, place = source + AHEAD_BYTES, room + start * step
         for _ in range(2):
             if in_place:
                 powers, corrections, largest, least = sum_block(
-                    source,
-                    count,
-                    reference,
-                    sums,
-                    place,
-                    ahead,
-                    count * size,
-                    scratch + PENDING,
-                    precise,
-                    tag,
-                    like,
-                    kept_tag,
+                    source, count, reference, place, ahead, size, scratch, precise, tag, like, kept_tag
                 )
             else:
                 powers, corrections, largest, _least = sum_block(
-                    scratch,
-                    count,
-                    reference,
-                    sums,
-                    place,
-                    ahead,
-                    count * size,
-                    scratch + PENDING,
-                    precise,
-                    like,
-                    like,
-                    kept_tag,
+                    scratch, count, reference, place, ahead, size, scratch, precise, like, like, kept_tag
                 )
-            if largest - reference <= GUARD:
+            if largest - reference <= _GUARD:
                 break
             if largest > limit:
                 return False, 0.0, reference, smallest, False
@@ -323,10 +299,7 @@ def rest_of_row(
             return False, 0.0, reference, smallest, False
         smallest = smaller(smallest, least) if known else np.int64(-(2**62))
         if known:
-            # two-sum: exact additions, their errors kept beside; 300 000 float64 classes would cost 7 ulp without
-            for term in (powers, corrections):
-                following = total + term
-                back = following - total
-                error += (total - (following - back)) + (term - back)
-                total = following
+            # with their rounding errors: 300 000 float64 classes would cost 7 ulp without
+            total, error = two_sum(total, error, powers)
+            total, error = two_sum(total, error, corrections)
     return known, total + error, reference, smallest, not moved

@@ -197,7 +197,7 @@ def write_rows(classes: Any, count: Any, scratch: Any, out: Any, size: Any, stre
         if multiplier == 0.0:
             for c in range(classes):
                 store(result, place + c, 0.0, out_tag)
-        elif same_type(out_tag, np.float32(0)) or same_type(out_tag, 1.0):
+        elif same_type(out_tag, np.float32(0)):
             scale_row(scratch, _TILE + place, classes, multiplier, result + place * size, out_tag)
         else:
             for c in range(classes):

@@ -17,7 +17,7 @@ from crossent._kernels.cpu._llvm import (
     stream_line,
     wide_vectors,
 )
-from crossent._kernels.cpu.blocks import BLOCK, LINE_BYTES, PENDING, STEP, fill_block, write_line
+from crossent._kernels.cpu.blocks import BLOCK, LINE_BYTES, PENDING, STEP, SUMS, fill_block, write_line
 from crossent._kernels.cpu.exp import LN_2, cast, exp_parts, exponent_of, lowest_exponent, narrow, same_type
 
 
@@ -67,7 +67,7 @@ def scale_kept(
         store(pending, 4, np.float64(low), 1.0)
         store(pending, 5, np.int64(stream), head)
         return
-    result = scratch + BLOCK * 8
+    result = scratch + SUMS
     for start in range(0, classes, BLOCK):
         count = smaller(np.int64(BLOCK), classes - start)
         for j in range(count):
@@ -132,7 +132,7 @@ def gradient_of_row(
     out_tag: Any,
 ) -> Any:
     """Write m e**x / 2**e for a row, block by block through scratch, whose lines are aligned."""
-    result = scratch + BLOCK * 8
+    result = scratch + SUMS
     for start in range(0, classes, BLOCK):
         count = smaller(np.int64(BLOCK), classes - start)
         padded = count
