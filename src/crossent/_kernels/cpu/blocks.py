@@ -109,6 +109,13 @@ def sum_line(sums: Any, start: Any, count: Any) -> Any:
 
 
 @inline
+def sum_four(sums: Any, place: Any, like: Any) -> Any:
+    """Return the float64 sum of the elements at one place of four lines."""
+    pair = load(sums, place, like, 1.0) + load(sums, place + LINE, like, 1.0)
+    return pair + (load(sums, place + 2 * LINE, like, 1.0) + load(sums, place + 3 * LINE, like, 1.0))
+
+
+@inline
 def write_line(source: Any, high: Any, low: Any, target: Any, stream: Any) -> Any:
     """Write one line of a gradient: kept summands times a factor of two parts."""
     if stream:
@@ -212,10 +219,10 @@ def sum_block(
             term, error = sum_line(sums, line * LINE, used)
             total, corrections = two_sum(total, corrections + error, term)
     for j in range(0 if precise else used):
-        for line in range(8):
-            total = reorderable_add(total, load(sums, j + line * LINE, like, 1.0))
-        for line in range(8, 10):
-            corrections = reorderable_add(corrections, load(sums, j + line * LINE, like, 1.0))
+        near = sum_four(sums, j, like)
+        total = reorderable_add(total, near + sum_four(sums, j + 4 * LINE, like))
+        pair = load(sums, j + 8 * LINE, like, 1.0) + load(sums, j + 9 * LINE, like, 1.0)
+        corrections = reorderable_add(corrections, pair)
     for j in range(used):
         largest = larger(largest, load(sums, j + 10 * LINE, largest, largest))
         if same_type(kept_tag, like):
