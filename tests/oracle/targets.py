@@ -1,5 +1,8 @@
 """Targets and predictions that are not logits: distributions, a teacher's top k, single probabilities, close pairs."""
 
+import math
+
+import mpmath
 import numpy as np
 
 GRID = 2**20  # distributions on this grid are exact in float32 too, and sum to exactly 1
@@ -33,8 +36,9 @@ def some_soft_target(rng: np.random.Generator, logits: np.ndarray, place: int) -
     elif kind == "zeros":
         weights[~(logits > 0)] = 0.0  # at -inf logits too, and at probabilities of 0
     elif kind == "own_softmax" and np.isfinite(logits).all():
-        relative = np.exp(np.maximum(logits, logits.max() - 700) - logits.max())  # the gradient all but vanishes
-        weights = relative / relative.sum()
+        # The gradient all but vanishes. Not np.exp: its last bit depends on the processor, and so would the table.
+        relative = [float(mpmath.exp(x)) for x in np.maximum(logits, logits.max() - 700) - logits.max()]
+        weights = np.array(relative) / math.fsum(relative)
     elif kind == "none":
         weights = np.zeros(classes)
     return kind, weights
