@@ -21,6 +21,7 @@ from crossent._kernels.cpu.exp import (
     narrow,
     power_over,
     scaled,
+    upper_half_rounded,
 )
 from crossent._kernels.cpu.log import log1p_positive, log1p_single, log_positive
 
@@ -283,6 +284,23 @@ def test_narrow_rounds_once_to_nearest_even(name: str) -> None:
     out = np.zeros(x.size, np.uint16)
     narrow_all(x, out.ctypes.data, TAGS[name])
     assert_halves(x, out, name)
+
+
+@numba.njit(error_model="numpy")
+def round_upper_halves(x: Any, out: Any, lower_halves: Any) -> None:
+    for i in range(x.size):
+        entry, lower_halves[i] = upper_half_rounded(x[i])
+        store(out, i, entry, np.uint16(0))
+
+
+def test_upper_half_rounded_is_the_nearest_bfloat16_or_says_that_it_is_in_doubt() -> None:
+    x = numbers_around_halves("bfloat16")
+    x = x[~np.isnan(x)]
+    out, lower_halves = np.zeros(x.size, np.uint16), np.zeros(x.size, np.int32)
+    round_upper_halves(x, out.ctypes.data, lower_halves)
+    doubtful = lower_halves == -(2**31)
+    assert 2000 < doubtful.sum() < x.size - 2000  # the ties and the doubles beside them
+    assert_halves(x[~doubtful], out[~doubtful], "bfloat16")
 
 
 def assert_halves(x: np.ndarray, bits: np.ndarray, name: str) -> None:

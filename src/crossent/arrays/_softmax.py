@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from crossent._kernels.cpu import _threads, blocks, few_classes, soft_targets, softmax_cross_entropy, wide_range
+from crossent._kernels.cpu import (
+    _threads,
+    blocks,
+    few_classes,
+    half_exp,
+    soft_targets,
+    softmax_cross_entropy,
+    wide_range,
+)
 from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS
 from crossent.arrays._input import Numbers, address_of
 from crossent.arrays._layout import Block, RowView, blocks_of_rows
@@ -80,7 +88,8 @@ def _along(problem: Problem, block: Block, rows: tuple[Any, ...], stream: bool) 
     logits, classes, size = problem.numbers, problem.classes, problem.gradient_size
     x, out = block.views
     before = (x.address, block.inner, x.outer_stride, x.inner_stride, logits.array.itemsize, classes, *rows)
-    result = (out.address, out.outer_stride, out.inner_stride, size, stream)
+    table = half_exp.table_of(logits.array.dtype).ctypes.data if logits.array.itemsize == 2 else 0
+    result = (out.address, out.outer_stride, out.inner_stride, size, stream, table)
     kept_row_bytes = blocks.kept_bytes(classes if size else 0, logits.working.itemsize)
     kept_tag = logits.working if size else np.int8(0)
     tags = (logits.tag, logits.working, kept_tag, problem.loss_tag, problem.out_tag)

@@ -18,7 +18,18 @@ from crossent._kernels.cpu._llvm import (
     wide_vectors,
 )
 from crossent._kernels.cpu.blocks import BLOCK, LINE_BYTES, PENDING, STEP, SUMS, fill_block, write_line
-from crossent._kernels.cpu.exp import LN_2, cast, exp_parts, exponent_of, lowest_exponent, narrow, same_type
+from crossent._kernels.cpu.exp import (
+    LN_2,
+    cast,
+    exp_parts,
+    exponent_of,
+    greatest_integer,
+    least_integer,
+    lowest_exponent,
+    narrow,
+    same_type,
+    upper_half_rounded,
+)
 
 
 @inline
@@ -70,7 +81,15 @@ def scale_kept(
     result = scratch + SUMS
     for start in range(0, classes, BLOCK):
         count = smaller(np.int64(BLOCK), classes - start)
-        for j in range(count):
+        nearest = False
+        if same_type(out_tag, np.uint16(0)):
+            least = greatest_integer(np.float32(0))
+            for j in range(count):
+                entry, lower_half = upper_half_rounded(load(kept, start + j, like, 1.0) * factor)
+                store(result, j, entry, out_tag)
+                least = smaller(least, lower_half)
+            nearest = least > least_integer(np.float32(0))
+        for j in range(0 if nearest else count):
             store(result, j, narrow(load(kept, start + j, like, like) * factor, out_tag), out_tag)
         copy_out(result, out + start * out_size, count * out_size, stream)
 
@@ -127,6 +146,7 @@ def gradient_of_row(
     e: Any,
     stream: Any,
     scratch: Any,
+    filled: Any,  # whether scratch holds a row of one block, but for the target, whose entry is written last
     tag: Any,
     like: Any,
     out_tag: Any,
@@ -139,7 +159,7 @@ def gradient_of_row(
         source = x + start * size
         if not same_type(tag, like) or count < BLOCK:
             padded = (count + STEP - 1) // STEP * STEP
-            if classes > BLOCK:  # else scratch still holds the row, but for the target, whose entry is written last
+            if classes > BLOCK or not filled:
                 padded, _ = fill_block(source, count, np.int64(-1), scratch, tag, like, np.int8(0))
             source = scratch
         gradient_block_wide(source, padded, result, m, e, like, out_tag)

@@ -18,12 +18,13 @@ from crossent._kernels.cpu._jit import kernel
 from crossent._kernels.cpu._llvm import fence, load, load_integer, power_of_two, store
 from crossent._kernels.cpu.blocks import SCRATCH_BYTES, rest_of_row
 from crossent._kernels.cpu.careful import careful_row
-from crossent._kernels.cpu.exp import cast, faintest_exponent, lowest_exponent, narrow, same_type
+from crossent._kernels.cpu.exp import cast, faintest_exponent, lowest_exponent, mantissa_and_exponent, narrow, same_type
+from crossent._kernels.cpu.half_exp import rest_from_table
 from crossent._kernels.cpu.odds import LARGEST_TARGET, loss_of_odds, normalizer, odds_against, share_of_rest
 from crossent._kernels.cpu.row_gradient import clear_pending, gradient_of_row, scale_kept, write_pending
 
-# powers of two that a row's kept summands are scaled by at most: both parts of the factor are normal float32 numbers
-_FARTHEST_FACTOR = 64
+# powers of two that a row's kept summands are scaled by at most: both parts of the factor are normal numbers
+_FARTHEST_SINGLE, _FARTHEST_DOUBLE = 64, 900
 
 
 @kernel
@@ -45,6 +46,7 @@ def rows(
     gradient_inner_stride: Any,
     gradient_size: Any,  # bytes of one entry
     stream: Any,  # whether gradients go past the caches
+    table: Any,  # half_exp.table_of half-precision logits
     kept_row_bytes: Any,  # blocks.kept_bytes(classes, size of a kept summand)
     scratch: Any,  # blocks.scratch_bytes(classes, size of a kept summand), on a 64-byte boundary
     first: Any,
@@ -58,6 +60,7 @@ def rows(
     """Losses, and where asked for gradients, of rows first to last."""
     # carried along: a 64-bit division takes as long as 20 classes
     outer_index, inner_index = first // inner, first % inner
+    farthest = np.int64(_FARTHEST_DOUBLE) if same_type(like, 1.0) else np.int64(_FARTHEST_SINGLE)
     room, other_room = scratch + SCRATCH_BYTES, scratch + SCRATCH_BYTES + kept_row_bytes
     if same_type(kept_tag, like):
         clear_pending(scratch)
@@ -83,9 +86,17 @@ def rows(
             continue
         # two rooms in turn: what the last row kept is still being written from the other
         room, other_room = other_room, room
-        fast, rest, reference, smallest, kept = rest_of_row(
-            x + base * size, size, classes, target, room, scratch, tag, like, kept_tag
-        )
+        looked_up, rest_kept, kept_reference = False, 0.0, np.int64(0)
+        if not same_type(tag, like):
+            looked_up, rest_kept = rest_from_table(x + base * size, classes, target, table, room, like, kept_tag)
+        if looked_up:
+            fast, smallest, kept = True, np.int64(0), True
+            rest, reference = mantissa_and_exponent(rest_kept)
+        else:
+            fast, rest, reference, smallest, kept = rest_of_row(
+                x + base * size, size, classes, target, room, scratch, tag, like, kept_tag
+            )
+            rest_kept, kept_reference = rest, reference
         if same_type(kept_tag, like):
             write_pending(scratch, like)
         target_logit = load(x, base + target, tag, 1.0)
@@ -95,14 +106,26 @@ def rows(
             if same_type(kept_tag, like) and out != 0:
                 m, e = normalizer(rest, reference, exponent, mantissa, row_scale)
                 # every entry lies in [0.35, 1.42) * 2**(n - e); an exponent at the clamp may stand for a smaller one
-                floor = max(reference + faintest_exponent(like), e + np.int64(1) + lowest_exponent(like))
-                if kept and smallest > floor and abs(reference - e) < _FARTHEST_FACTOR:
-                    factor = m * power_of_two(reference - e)
-                    store(room, target, cast(0.0 - rest, like), like)  # times the factor: the target's gradient
+                floor = max(kept_reference + faintest_exponent(like), e + np.int64(1) + lowest_exponent(like))
+                if kept and smallest > floor and abs(kept_reference - e) < farthest:
+                    factor = m * power_of_two(kept_reference - e)
+                    store(room, target, cast(0.0 - rest_kept, like), like)  # times the factor: the target's gradient
                     scale_kept(room, classes, out, gradient_size, factor, stream, scratch, like, out_tag)
                 else:
                     gradient_of_row(
-                        x + base * size, size, classes, out, gradient_size, m, e, stream, scratch, tag, like, out_tag
+                        x + base * size,
+                        size,
+                        classes,
+                        out,
+                        gradient_size,
+                        m,
+                        e,
+                        stream,
+                        scratch,
+                        not looked_up,
+                        tag,
+                        like,
+                        out_tag,
                     )
                     store(out, target, narrow(0.0 - row_scale * share_of_rest(q, k), out_tag), out_tag)
         else:
