@@ -32,7 +32,7 @@ _own = threading.local()
 _KEPT_BYTES = 128 * 1024
 
 
-def _scratch(size_bytes: int) -> tuple[np.ndarray, int]:
+def scratch_of_thread(size_bytes: int) -> tuple[np.ndarray, int]:
     """Return working memory of this thread, and the address of its first 64-byte boundary."""
     kept = getattr(_own, "memory", None)
     if size_bytes > _KEPT_BYTES or kept is None:
@@ -47,7 +47,7 @@ def with_scratch(size_bytes: int, task: Callable[[int, int, int], None]) -> Call
     """Give each call of a task its own working memory, on a 64-byte boundary."""
 
     def run(first: int, last: int) -> None:
-        memory, address = _scratch(size_bytes)
+        memory, address = scratch_of_thread(size_bytes)
         task(first, last, address)
         del memory  # until here it has to live
 

@@ -74,9 +74,7 @@ class ExactSum:
         if piece.size <= kernels.BLOCK:
             done, first, second, third = kernels.add_few(address, piece.size, tag)
             if done:
-                # multiples of 2**-20, 2**-60 and 2**-100
-                units = (int(first * 2.0**20) << 80) + (int(second * 2.0**60) << 40) + int(third * 2.0**100)
-                self._total += units << -kernels.LOWEST_EXPONENT - 100
+                self._total += _units(first, second, third) << -kernels.LOWEST_EXPONENT - 100
                 return
         self._make_room(piece.size)
         kernels.add(self._address, address, piece.size, self._address + 8 * kernels.LIMBS, tag)
@@ -219,6 +217,17 @@ class ExactSum:
             self._limbs[:] = 0
             self._pending = 0
         self._pending += terms
+
+
+def _units(first: float, second: float, third: float) -> int:
+    """Return the sum of multiples of 2**-20, 2**-60 and 2**-100 in units of the last."""
+    return (int(first * 2.0**20) << 80) + (int(second * 2.0**60) << 40) + int(third * 2.0**100)
+
+
+def mean_of_few(numbers: np.ndarray) -> float | None:
+    """Return ExactSum().add(numbers).divided_by(numbers.size) for a block of ordinary size, or None for all else."""
+    done, *parts = kernels.add_few(address_of(numbers), numbers.size, tag_of(numbers))
+    return _quotient(_units(*parts), numbers.size, -100) if done else None
 
 
 def _quotient(above: int, below: int, shift: int) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from crossent.arrays import _softmax
 from crossent.arrays._gradient import streams
 from crossent.arrays._input import Numbers
+from crossent.arrays._plain import mean_and_gradient
 from crossent.arrays._problem import read_problem
 from crossent.arrays._rows import read_options
 from crossent.arrays.results import ValueAndGrad
@@ -235,11 +236,16 @@ def _evaluate(
     out: Any,
 ) -> tuple[float | np.ndarray, np.ndarray | None]:
     """Check, arrange, call kernels, reduce."""
+    checked = read_options(**options)
+    if sample_weight is None and class_weight is None and where is None and ignore_index is None and out is None:
+        plain = mean_and_gradient(logits, targets, checked, axis, with_gradient=with_gradient)
+        if plain is not None:
+            return plain
     problem = read_problem(
         logits,
         targets,
         "logits",
-        read_options(**options),
+        checked,
         axis=axis,
         sample_weight=sample_weight,
         class_weight=class_weight,

