@@ -208,7 +208,13 @@ def _outside(ids: np.ndarray, classes: int) -> bool:
     if not ids.size:
         return False
     if ids.dtype == _INT64 and ids.flags.c_contiguous:
-        return any_outside(address_of(ids), ids.size, classes)  # type: ignore[no-any-return]  # kernels have no types
+        address, found = address_of(ids), []
+
+        def task(first: int, last: int) -> None:
+            found.append(any_outside(address + 8 * first, last - first, classes))
+
+        _threads.spread(task, ids.size, ids.nbytes)
+        return any(found)
     return int(ids.min()) < 0 or int(ids.max()) >= classes
 
 
