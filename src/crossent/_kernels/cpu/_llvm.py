@@ -203,7 +203,9 @@ def load_integer(typing_context: Any, address: Any, index: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
-        return builder.load(builder.gep(pointer, [arguments[1]], inbounds=True))
+        value = builder.load(builder.gep(pointer, [arguments[1]], inbounds=True))
+        value.align = 1  # class ids may be a view into a file, see load
+        return value
 
     return types.int64(types.int64, types.int64), generate
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 # A second thread costs about 30 microseconds to reach; these many bytes take one thread longer than that.
-_WORTH_SPREADING_BYTES = 256 * 1024
+WORTH_SPREADING_BYTES = 256 * 1024
 # Ranges per thread: one late thread then delays the others by a quarter of its share.
 _RANGES_PER_THREAD = 4
 
@@ -74,7 +74,7 @@ def _wait_for_all(helpers: "list[Future[None]]") -> None:
 def spread(task: Callable[[int, int], None], rows: int, traffic_bytes: int, step: int = 1) -> None:
     """Call task(first, last) for ranges that cover `rows`, each a multiple of `step` long, on every thread."""
     # the number of threads costs a system call, 2 us: a small task does not ask
-    threads = min(num_threads(), -(-rows // step)) if traffic_bytes >= _WORTH_SPREADING_BYTES else 1
+    threads = min(num_threads(), -(-rows // step)) if traffic_bytes >= WORTH_SPREADING_BYTES else 1
     if threads <= 1:
         if rows:
             task(0, rows)

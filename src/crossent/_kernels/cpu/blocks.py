@@ -1,7 +1,7 @@
 """The first pass over a contiguous row, block by block: sum the rest. Rows kernels only arrange the loops.
 
 A block is read where it lies. It is copied to scratch first where the target has to be left out, where it is the row's
-ragged end, and where the numbers must be converted (half precision): one loop then serves all.
+ragged end, and where the numbers must be converted (half precision beyond half_exp.py's table): one loop serves all.
 """
 
 from typing import Any

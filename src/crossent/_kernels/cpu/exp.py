@@ -275,7 +275,7 @@ def narrow(typing_context: Any, value: Any, tag: Any) -> Any:
 
 @intrinsic
 def upper_half_rounded(typing_context: Any, value: Any) -> Any:
-    """Return the float64 `value` as a float32 whose upper 16 bits are the nearest bfloat16, and an integer: -2**31 if in doubt.
+    """Return a float32 whose upper 16 bits are the bfloat16 nearest to `value`, no NaN, and an integer: -2**31 if in doubt.
 
     float64 -> float32 -> bfloat16 rounds twice, which differs from `narrow` only where the first rounding hits the middle
     between two bfloat16 numbers, one time of 65 536: its lower 16 bits, moved up, are then the least of all integers.

@@ -4,6 +4,7 @@ The loss of a row x with target t is log1p(rest / e_t), rest = sum over j != t o
 nothing cancels at any confidence, and t's gradient is -rest / (rest + e_t). No maximum is subtracted (in float32 that
 costs up to 64 ulp at margins of 80): sums are kept relative to 2**M, M the exponent of an early maximum of the *rest*.
 
+Half-precision rows take e**x, relative to nothing, from a table (half_exp.py), and these sums only where it doesn't serve.
 One pass, guarded: a block whose largest exponent exceeds M by 40 moves M there and is summed again. The gradient's
 second pass finds the row in cache. Rows outside the fast range (infinities, NaN, huge numbers) go to careful.py.
 
@@ -19,12 +20,12 @@ from crossent._kernels.cpu._llvm import fence, load, load_integer, power_of_two,
 from crossent._kernels.cpu.blocks import SCRATCH_BYTES, rest_of_row
 from crossent._kernels.cpu.careful import careful_row
 from crossent._kernels.cpu.exp import cast, faintest_exponent, lowest_exponent, mantissa_and_exponent, narrow, same_type
-from crossent._kernels.cpu.half_exp import rest_from_table
+from crossent._kernels.cpu.half_exp import GREATEST_EXPONENT, LEAST_EXPONENT, rest_from_table
 from crossent._kernels.cpu.odds import LARGEST_TARGET, loss_of_odds, normalizer, odds_against, share_of_rest
 from crossent._kernels.cpu.row_gradient import clear_pending, gradient_of_row, scale_kept, write_pending
 
-# powers of two that a row's kept summands are scaled by at most: both parts of the factor are normal numbers
-_FARTHEST_SINGLE, _FARTHEST_DOUBLE = 64, 900
+# powers of two that a row's kept summands are scaled by at most: both parts of the factor are normal float32 numbers
+_FARTHEST_FACTOR = 64
 
 
 @kernel
@@ -60,7 +61,6 @@ def rows(
     """Losses, and where asked for gradients, of rows first to last."""
     # carried along: a 64-bit division takes as long as 20 classes
     outer_index, inner_index = first // inner, first % inner
-    farthest = np.int64(_FARTHEST_DOUBLE) if same_type(like, 1.0) else np.int64(_FARTHEST_SINGLE)
     room, other_room = scratch + SCRATCH_BYTES, scratch + SCRATCH_BYTES + kept_row_bytes
     if same_type(kept_tag, like):
         clear_pending(scratch)
@@ -86,17 +86,16 @@ def rows(
             continue
         # two rooms in turn: what the last row kept is still being written from the other
         room, other_room = other_room, room
-        looked_up, rest_kept, kept_reference = False, 0.0, np.int64(0)
+        looked_up, total = False, 0.0
         if not same_type(tag, like):
-            looked_up, rest_kept = rest_from_table(x + base * size, classes, target, table, room, like, kept_tag)
+            looked_up, total = rest_from_table(x + base * size, classes, target, table, room, like, kept_tag)
         if looked_up:
-            fast, smallest, kept = True, np.int64(0), True
-            rest, reference = mantissa_and_exponent(rest_kept)
+            fast, smallest, kept = True, np.int64(0), False
+            rest, reference = mantissa_and_exponent(total)
         else:
             fast, rest, reference, smallest, kept = rest_of_row(
                 x + base * size, size, classes, target, room, scratch, tag, like, kept_tag
             )
-            rest_kept, kept_reference = rest, reference
         if same_type(kept_tag, like):
             write_pending(scratch, like)
         target_logit = load(x, base + target, tag, 1.0)
@@ -106,10 +105,16 @@ def rows(
             if same_type(kept_tag, like) and out != 0:
                 m, e = normalizer(rest, reference, exponent, mantissa, row_scale)
                 # every entry lies in [0.35, 1.42) * 2**(n - e); an exponent at the clamp may stand for a smaller one
-                floor = max(kept_reference + faintest_exponent(like), e + np.int64(1) + lowest_exponent(like))
-                if kept and smallest > floor and abs(kept_reference - e) < farthest:
-                    factor = m * power_of_two(kept_reference - e)
-                    store(room, target, cast(0.0 - rest_kept, like), like)  # times the factor: the target's gradient
+                floor = max(reference + faintest_exponent(like), e + np.int64(1) + lowest_exponent(like))
+                if looked_up and LEAST_EXPONENT <= e <= GREATEST_EXPONENT:
+                    factor = m * power_of_two(-e)
+                    store(room, target, 0.0, 1.0)
+                    scale_kept(room, classes, out, gradient_size, factor, stream, scratch, like, out_tag)
+                    # not from the factor: one of its rounding errors moves -511/512 to the wrong side of a middle
+                    store(out, target, narrow(0.0 - row_scale * share_of_rest(q, k), out_tag), out_tag)
+                elif kept and smallest > floor and abs(reference - e) < _FARTHEST_FACTOR:
+                    factor = m * power_of_two(reference - e)
+                    store(room, target, cast(0.0 - rest, like), like)  # times the factor: the target's gradient
                     scale_kept(room, classes, out, gradient_size, factor, stream, scratch, like, out_tag)
                 else:
                     gradient_of_row(

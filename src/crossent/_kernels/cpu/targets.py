@@ -20,7 +20,7 @@ def any_outside(
     count: Any,
     classes: Any,
 ) -> Any:
-    """Say whether an id lies outside [0, classes): 0.5 us where NumPy's maximum takes 3."""
+    """Say whether an id lies outside [0, classes)."""
     outside = np.int64(0)
     for i in range(count):
         value = load_integer(ids, i)
