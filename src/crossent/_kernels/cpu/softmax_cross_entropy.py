@@ -106,32 +106,21 @@ def rows(
                 m, e = normalizer(rest, reference, exponent, mantissa, row_scale)
                 # every entry lies in [0.35, 1.42) * 2**(n - e); an exponent at the clamp may stand for a smaller one
                 floor = max(reference + faintest_exponent(like), e + np.int64(1) + lowest_exponent(like))
-                if looked_up and LEAST_EXPONENT <= e <= GREATEST_EXPONENT:
-                    factor = m * power_of_two(-e)
-                    store(room, target, 0.0, 1.0)
-                    scale_kept(room, classes, out, gradient_size, factor, stream, scratch, like, out_tag)
-                    # not from the factor: one of its rounding errors moves -511/512 to the wrong side of a middle
-                    store(out, target, narrow(0.0 - row_scale * share_of_rest(q, k), out_tag), out_tag)
-                elif kept and smallest > floor and abs(reference - e) < _FARTHEST_FACTOR:
+                if kept and smallest > floor and abs(reference - e) < _FARTHEST_FACTOR:
                     factor = m * power_of_two(reference - e)
                     store(room, target, cast(0.0 - rest, like), like)  # times the factor: the target's gradient
                     scale_kept(room, classes, out, gradient_size, factor, stream, scratch, like, out_tag)
                 else:
-                    gradient_of_row(
-                        x + base * size,
-                        size,
-                        classes,
-                        out,
-                        gradient_size,
-                        m,
-                        e,
-                        stream,
-                        scratch,
-                        not looked_up,
-                        tag,
-                        like,
-                        out_tag,
-                    )
+                    if looked_up and LEAST_EXPONENT <= e <= GREATEST_EXPONENT:
+                        store(room, target, 0.0, 1.0)
+                        factor = m * power_of_two(-e)
+                        scale_kept(room, classes, out, gradient_size, factor, stream, scratch, like, out_tag)
+                    else:
+                        row, filled = x + base * size, not looked_up
+                        gradient_of_row(
+                            row, size, classes, out, gradient_size, m, e, stream, scratch, filled, tag, like, out_tag
+                        )
+                    # not from the factor: for halves its rounding error would move -511/512 across a middle
                     store(out, target, narrow(0.0 - row_scale * share_of_rest(q, k), out_tag), out_tag)
         else:
             loss = careful_row(x, base, np.int64(1), classes, target, row_scale, out, np.int64(1), tag, out_tag)
