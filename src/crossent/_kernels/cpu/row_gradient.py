@@ -17,7 +17,7 @@ from crossent._kernels.cpu._llvm import (
     stream_line,
     wide_vectors,
 )
-from crossent._kernels.cpu.blocks import BLOCK, LINE_BYTES, PENDING, STEP, SUMS, fill_block, write_line
+from crossent._kernels.cpu.blocks import BLOCK, LINE_BYTES, PENDING, SUMS, fill_block, write_line
 from crossent._kernels.cpu.exp import (
     LN_2,
     cast,
@@ -146,7 +146,6 @@ def gradient_of_row(
     e: Any,
     stream: Any,
     scratch: Any,
-    filled: Any,  # whether scratch holds a row of one block, but for the target, whose entry is written last
     tag: Any,
     like: Any,
     out_tag: Any,
@@ -158,9 +157,7 @@ def gradient_of_row(
         padded = count
         source = x + start * size
         if not same_type(tag, like) or count < BLOCK:
-            padded = (count + STEP - 1) // STEP * STEP
-            if classes > BLOCK or not filled:
-                padded, _ = fill_block(source, count, np.int64(-1), scratch, tag, like, np.int8(0))
+            padded, _ = fill_block(source, count, np.int64(-1), scratch, tag, like, np.int8(0))
             source = scratch
         gradient_block_wide(source, padded, result, m, e, like, out_tag)
         copy_out(result, out + start * out_size, count * out_size, stream)

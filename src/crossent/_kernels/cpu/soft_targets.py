@@ -111,7 +111,7 @@ def soft_row(
         if rest == 0.0:
             reference = exponent
         m, e = normalizer(rest, reference, exponent, mantissa, 1.0)
-        gradient_of_row(x, np.int64(8), classes, x, np.int64(8), m, e, False, blocks, True, 1.0, 1.0, 1.0)
+        gradient_of_row(x, np.int64(8), classes, x, np.int64(8), m, e, False, blocks, 1.0, 1.0, 1.0)
         others, others_error = 0.0, 0.0
         for c in range(classes):
             if c != pivot:

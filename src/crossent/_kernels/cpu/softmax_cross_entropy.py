@@ -116,9 +116,9 @@ def rows(
                         factor = m * power_of_two(-e)
                         scale_kept(room, classes, out, gradient_size, factor, stream, scratch, like, out_tag)
                     else:
-                        row, filled = x + base * size, not looked_up
+                        row = x + base * size
                         gradient_of_row(
-                            row, size, classes, out, gradient_size, m, e, stream, scratch, filled, tag, like, out_tag
+                            row, size, classes, out, gradient_size, m, e, stream, scratch, tag, like, out_tag
                         )
                     # not from the factor: for halves its rounding error would move -511/512 across a middle
                     store(out, target, narrow(0.0 - row_scale * share_of_rest(q, k), out_tag), out_tag)
