@@ -19,11 +19,11 @@ CALLS = """
 import json, sys
 import numpy as np
 import crossent
-from crossent._kernels.cpu import _jit, exact_sum, few_classes, targets
+from crossent._kernels.cpu import _jit, exact_sum, targets, two_classes
 {before}
 total = crossent.ExactSum().add([0.1] * 10).value()
 losses = crossent.cross_entropy(np.zeros((3, 2), np.float32), [0, 1, 0], reduction="none") if {loops} else [np.log(2)]
-kernels = [exact_sum.add_few] + [few_classes.rows, targets.any_outside] * {loops}
+kernels = [exact_sum.add_few] + [two_classes.rows, targets.any_outside] * {loops}
 hits = sum(sum(kernel.stats.cache_hits.values()) for kernel in kernels)
 misses = sum(sum(kernel.stats.cache_misses.values()) for kernel in kernels)
 json.dump({{
@@ -76,7 +76,7 @@ def test_two_cold_processes_at_once_and_a_third_that_finds_their_work(tmp_path: 
         assert found["hits"] + found["misses"] == 3  # either may have been the first to finish a kernel
         assert found["folder"] == str(tmp_path)
     stored = contents(tmp_path)
-    names = ["exact_sum.add_few", "few_classes.rows", "targets.any_outside"]
+    names = ["exact_sum.add_few", "targets.any_outside", "two_classes.rows"]
     assert sorted(name.rpartition("-")[0] for name in stored) == names
     assert all(name.endswith(".kernel") for name in stored), "no half-written file is left"
     third = call(variables, loops=True)

@@ -14,8 +14,8 @@ from tests.oracle import families
 from tests.oracle.make_tables import rounded
 
 ROWS = 640
-# across rows; the widest of them; along rows in one block; in several blocks with a ragged end
-CLASSES = (7, 64, 65, 2500)
+# two; across rows; the widest of them; along rows in one block; in several blocks with a ragged end
+CLASSES = (2, 7, 256, 257, 2500)
 DTYPES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float32": np.float32, "float64": np.float64}
 THREADS = (1, 2, 5)
 

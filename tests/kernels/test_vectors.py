@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 
-from crossent._kernels.cpu._llvm import scale_row, scaled_line, stream_scaled_line, sum_apart
+from crossent._kernels.cpu._vectors import scale_row, scaled_line, stream_scaled_line, sum_apart
 
 
 @numba.njit

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from crossent._kernels.cpu import few_classes
+from crossent._kernels.cpu import few_classes, two_classes
 from crossent._kernels.cpu._threads import WORTH_SPREADING_BYTES
 from crossent._kernels.cpu.exact_sum import BLOCK
 from crossent._kernels.cpu.targets import any_outside
@@ -41,17 +41,17 @@ def mean_and_gradient(
     losses = np.empty(rows, _FLOAT32)
     gradient = np.empty_like(logits) if with_gradient else None
     tag, step = tag_of(logits), few_classes.tile_rows(classes)
-    memory, scratch = scratch_of_thread(few_classes.scratch_bytes(classes, step))
+    memory, scratch = scratch_of_thread(max(few_classes.scratch_bytes(classes, step), two_classes.SCRATCH_BYTES))
     strides = (0, classes, 1)  # one outer row; from row to row; from class to class
     no_weights, no_scales, nats = 0, 0, 1.0
-    out = address_of(gradient) if gradient is not None else 0
     size, past_the_caches = logits.itemsize, False
-    missing = few_classes.rows(
-        *(address_of(logits), rows, *strides, size, classes),
-        *(ids, no_weights, no_scales, 1.0 / rows, nats, address_of(losses)),
-        *(out, *strides, size, past_the_caches),
-        *(scratch, step, 0, rows, tag, tag, tag),
-    )
+    place = (address_of(logits), rows, *strides)
+    each = (ids, no_weights, no_scales, 1.0 / rows, nats, address_of(losses))
+    out = (address_of(gradient) if gradient is not None else 0, *strides, size, past_the_caches)
+    if classes == 2:
+        two_classes.rows(*place, *each, *out, scratch, 0, rows, tag, tag, tag)
+    elif few_classes.rows(*place, size, classes, *each, *out, scratch, step, 0, rows, tag, tag, tag):
+        return None  # of these rows some are left to wide_range.py
     del memory  # until here it has to live
-    mean = mean_of_few(losses) if not missing else None
+    mean = mean_of_few(losses)
     return (mean, gradient) if mean is not None else None

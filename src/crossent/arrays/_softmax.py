@@ -13,6 +13,7 @@ from crossent._kernels.cpu import (
     half_exp,
     soft_targets,
     softmax_cross_entropy,
+    two_classes,
     wide_range,
 )
 from crossent._kernels.cpu.targets import CLASS_IDS, DISTRIBUTIONS
@@ -73,15 +74,27 @@ def hard_losses(problem: Problem, *, stream: bool) -> None:
             at_row(problem.losses, block.first_row),
         )
         # the kernels take their arguments by position only
-        if along:
+        step = 1
+        if classes == 2 and logits.dtype_name != "float64":
+            task, scratch_bytes, step = (
+                _of_two(problem, block, rows, stream),
+                two_classes.SCRATCH_BYTES,
+                two_classes.TILE_ROWS,
+            )
+        elif along:
             task = _along(problem, block, rows, stream)
             scratch_bytes = blocks.scratch_bytes(classes if gradient is not None else 0, logits.working.itemsize)
-            _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes)
         else:
             step = few_classes.tile_rows(classes)
             task = _across(problem, block, rows, stream, step)
             scratch_bytes = max(few_classes.scratch_bytes(classes, step), wide_range.scratch_bytes(classes))
-            _threads.spread(with_scratch(scratch_bytes, task), block.rows, traffic_bytes, step)
+        own = with_scratch(scratch_bytes, task)
+
+        def run(first: int, last: int, own: Callable[[int, int], None] = own, before: int = block.first_row) -> None:
+            own(first, last)
+            problem.add_up(before + first, before + last)
+
+        _threads.spread(run, block.rows, traffic_bytes, step)
 
 
 def _along(problem: Problem, block: Block, rows: tuple[Any, ...], stream: bool) -> Callable[[int, int, int], None]:
@@ -96,6 +109,18 @@ def _along(problem: Problem, block: Block, rows: tuple[Any, ...], stream: bool) 
 
     def task(first: int, last: int, scratch: int) -> None:
         softmax_cross_entropy.rows(*before, *result, kept_row_bytes, scratch, first, last, *tags)
+
+    return task
+
+
+def _of_two(problem: Problem, block: Block, rows: tuple[Any, ...], stream: bool) -> Callable[[int, int, int], None]:
+    x, out = block.views
+    place = (x.address, block.inner, x.outer_stride, x.inner_stride, x.class_stride)
+    result = (out.address, out.outer_stride, out.inner_stride, out.class_stride, problem.gradient_size)
+    tags = (problem.numbers.tag, problem.loss_tag, problem.out_tag)
+
+    def task(first: int, last: int, scratch: int) -> None:
+        two_classes.rows(*place, *rows, *result, stream, scratch, first, last, *tags)
 
     return task
 

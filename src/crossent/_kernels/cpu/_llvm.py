@@ -9,7 +9,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core.cgutils import get_or_insert_function
 
 from crossent._kernels.cpu._jit import intrinsic
 
@@ -175,16 +174,21 @@ def store(typing_context: Any, address: Any, index: Any, value: Any, tag: Any) -
     return types.void(types.int64, types.int64, value, tag), generate
 
 
-def _prefetch(name: str, locality: int, doc: str) -> Any:
+def prefetch_line(builder: Any, address: Any, level: int) -> None:
+    """Ask for the cache line at an address, which need not exist: level 3 is the first-level cache, 2 the second."""
+    pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+    number = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+    instruction = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+    builder.call(instruction, [pointer, number(0), number(level), number(1)])  # read, level, data
+
+
+def _prefetch(name: str, level: int, doc: str) -> Any:
     """Make an intrinsic that asks for a cache line; its address need not exist."""
 
     def typing(typing_context: Any, address: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-            number = ir.IntType(32)
-            kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-            instruction = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-            builder.call(instruction, [pointer, number(0), number(locality), number(1)])  # read, level, data
+            prefetch_line(builder, arguments[0], level)
             return context.get_dummy_value()
 
         return types.void(types.int64), generate
@@ -224,9 +228,9 @@ def copy_bytes(typing_context: Any, target: Any, source: Any, count: Any) -> Any
     return types.void(types.int64, types.int64, types.int64), generate
 
 
-def _past_the_caches(builder: Any, write: Any) -> None:
-    """Let a store of a whole line, on its boundary, go straight to memory."""
-    write.align = 64
+def past_the_caches(builder: Any, write: Any, size_bytes: int = 64) -> None:
+    """Let the stores of a whole line, on its boundary, go straight to memory."""
+    write.align = size_bytes
     write.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
 
 
@@ -238,50 +242,10 @@ def stream_line(typing_context: Any, target: Any, source: Any) -> Any:
         pointer = _STREAM_LINE.as_pointer()
         line = builder.load(builder.inttoptr(arguments[1], pointer))
         line.align = 4
-        _past_the_caches(builder, builder.store(line, builder.inttoptr(arguments[0], pointer)))
+        past_the_caches(builder, builder.store(line, builder.inttoptr(arguments[0], pointer)))
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
-
-
-def _scaled_line(name: str, stream: bool, doc: str) -> Any:
-    """Make an intrinsic that writes 64 bytes of float32 or float64 numbers times a factor of two parts."""
-
-    def typing(typing_context: Any, source: Any, high: Any, low: Any, target: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            source, high, low, target = arguments
-            count = 16 if signature.args[1] == types.float32 else 8
-            vector = ir.VectorType(high.type, count)
-            numbers = builder.load(builder.inttoptr(source, vector.as_pointer()))
-            numbers.align = 4
-            everywhere = [_everywhere(builder, factor, count) for factor in (high, low)]
-            kind = ir.FunctionType(vector, [vector] * 3)
-            fused = get_or_insert_function(builder.module, kind, f"llvm.fma.v{count}f{512 // count}")
-            value = builder.call(fused, [numbers, everywhere[0], builder.fmul(numbers, everywhere[1])])
-            write = builder.store(value, builder.inttoptr(target, vector.as_pointer()))
-            write.align = 1
-            if stream:
-                _past_the_caches(builder, write)
-            return context.get_dummy_value()
-
-        return types.void(types.int64, high, high, types.int64), generate
-
-    typing.__name__, typing.__doc__ = name, doc
-    return intrinsic(typing)
-
-
-def _everywhere(builder: Any, value: Any, count: int) -> Any:
-    """Return a vector of `count` times the same value."""
-    undefined = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
-    one = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
-    return builder.shuffle_vector(one, undefined, zeros)
-
-
-scaled_line = _scaled_line("scaled_line", stream=False, doc="Write 64 bytes of numbers times (high + low).")
-stream_scaled_line = _scaled_line(
-    "stream_scaled_line", stream=True, doc="Write them to a 64-byte boundary, past the caches."
-)
 
 
 @intrinsic
@@ -293,93 +257,3 @@ def fence(typing_context: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), generate
-
-
-_EIGHT = ir.VectorType(ir.DoubleType(), 8)
-
-
-def _eight_at(builder: Any, address: Any, index: Any) -> Any:
-    """Load eight float64 numbers from element `index` at `address`."""
-    first = builder.gep(builder.inttoptr(address, ir.DoubleType().as_pointer()), [index], inbounds=True)
-    eight = builder.load(builder.bitcast(first, _EIGHT.as_pointer()))
-    eight.align = 8
-    return eight
-
-
-@intrinsic
-def sum_apart(typing_context: Any, address: Any, start: Any, count: Any, left_out: Any) -> Any:
-    """Sum `count` float64 numbers from element `start` on, but for number `left_out`; eight more must be readable.
-
-    Number i is added to partial sum i % 8, then these as ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)). Written as vectors:
-    the compiler's own loop has a scalar rest, 8 cycles a row at 10 numbers, and an order that depends on the processor.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, start, count, left_out = arguments
-        whole = ir.IntType(64)
-        wholes = ir.VectorType(whole, 8)
-        lanes = ir.Constant(wholes, list(range(8)))
-        zero = ir.Constant(_EIGHT, [0.0] * 8)
-        counts, holes = _everywhere(builder, count, 8), _everywhere(builder, left_out, 8)
-        before = builder.block
-        body, after = builder.append_basic_block("eight"), builder.append_basic_block("summed")
-        builder.branch(body)
-        builder.position_at_end(body)
-        i, partial = builder.phi(whole), builder.phi(_EIGHT)
-        place = builder.add(_everywhere(builder, i, 8), lanes)
-        taken = builder.and_(builder.icmp_signed("<", place, counts), builder.icmp_signed("!=", place, holes))
-        term = builder.select(taken, _eight_at(builder, address, builder.add(start, i)), zero)
-        following = builder.fadd(partial, term)
-        step = builder.add(i, ir.Constant(whole, 8))
-        i.add_incoming(ir.Constant(whole, 0), before)
-        i.add_incoming(step, body)
-        partial.add_incoming(zero, before)
-        partial.add_incoming(following, body)
-        builder.cbranch(builder.icmp_signed("<", step, count), body, after)
-        builder.position_at_end(after)
-        total = following
-        for width in (4, 2, 1):
-            halves = [
-                builder.shuffle_vector(
-                    total,
-                    ir.Constant(total.type, ir.Undefined),
-                    ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(low, low + width))),
-                )
-                for low in (0, width)
-            ]
-            total = builder.fadd(*halves)
-        return builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
-
-    return types.float64(types.int64, types.int64, types.int64, types.int64), generate
-
-
-@intrinsic
-def scale_row(typing_context: Any, address: Any, start: Any, count: Any, factor: Any, target: Any, tag: Any) -> Any:
-    """Write `count` float64 numbers from element `start` on, times `factor`, to `target` as float32 or float64.
-
-    Whole vectors: up to seven more numbers are read and written.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, start, count, factor, target, _ = arguments
-        whole = ir.IntType(64)
-        number = context.get_data_type(tag)
-        factors = _everywhere(builder, factor, 8)
-        before = builder.block
-        body, after = builder.append_basic_block("scale"), builder.append_basic_block("scaled")
-        builder.branch(body)
-        builder.position_at_end(body)
-        i = builder.phi(whole)
-        product = builder.fmul(_eight_at(builder, address, builder.add(start, i)), factors)
-        if tag == types.float32:
-            product = builder.fptrunc(product, ir.VectorType(number, 8))
-        place = builder.gep(builder.inttoptr(target, number.as_pointer()), [i], inbounds=True)
-        builder.store(product, builder.bitcast(place, product.type.as_pointer())).align = 4
-        step = builder.add(i, ir.Constant(whole, 8))
-        i.add_incoming(ir.Constant(whole, 0), before)
-        i.add_incoming(step, body)
-        builder.cbranch(builder.icmp_signed("<", step, count), body, after)
-        builder.position_at_end(after)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64, types.float64, types.int64, tag), generate

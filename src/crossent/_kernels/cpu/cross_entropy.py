@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from crossent._kernels.cpu._jit import inline, kernel
-from crossent._kernels.cpu._llvm import choose, fma, larger, load, load_integer, smaller, store, sum_apart, wide_vectors
+from crossent._kernels.cpu._llvm import choose, fma, larger, load, load_integer, smaller, store, wide_vectors
+from crossent._kernels.cpu._vectors import sum_apart
 from crossent._kernels.cpu.careful import fill_row
 from crossent._kernels.cpu.exp import narrow
 from crossent._kernels.cpu.log import log1p_positive, log_positive

@@ -17,11 +17,12 @@ from numba import types
 
 from crossent._kernels.cpu._jit import inline, intrinsic
 from crossent._kernels.cpu._llvm import bits_of, float_of_bits, larger, power_of_two, smaller
+from crossent._kernels.cpu._vectors import constant, fused
 
 LN_2 = 0.6931471805599453
 
 
-class _Format:
+class Format:
     """One floating type: its integer, its rounding constant, where its exponents end, log2(e), the coefficients of Q."""
 
     def __init__(self, *, bits: int, fraction: int, limit: int, log2_e: tuple[float, float], q: list[float]) -> None:
@@ -37,8 +38,8 @@ class _Format:
         self.log2_e, self.q = log2_e, q
 
 
-_FORMATS = {
-    types.float32: _Format(
+FORMATS = {
+    types.float32: Format(
         bits=32,
         fraction=23,
         limit=94_000,  # |x| of 65 155: x * log2(e) is then rounded by 2**-8, which r's range allows for
@@ -53,7 +54,7 @@ _FORMATS = {
             0.0001545416162116453,
         ],
     ),
-    types.float64: _Format(
+    types.float64: Format(
         bits=64,
         fraction=52,
         limit=2**40,  # |x| of 7.6e11, for the same reason
@@ -85,38 +86,90 @@ _SINGLE_Q = [
     0.00015461676975973325,
     1.5297502543635438e-05,
 ]
-_FORMAT_OF_INTEGER = {form.integer: form for form in _FORMATS.values()}
+_FORMAT_OF_INTEGER = {form.integer: form for form in FORMATS.values()}
 _HALF_BITS = types.int16
 # e**-700 = 1e-304 is still a normal number
 _FARTHEST = 700.0
 
 
+def exp_parts_of(builder: Any, values: list[Any], form: Format, rounder: Any) -> tuple[list[Any], list[Any]]:
+    """Write the code of exp_parts, for numbers or for vectors; return what the rounding constant left, and each c.
+
+    Several values go through it side by side, and Q as two chains in r**2: a processor looks ahead only so far, and one
+    value is a chain of 13 instructions that wait for one another. Four vectors one after the other took 0.39 ns an
+    element, side by side 0.32, with two chains 0.31 (AVX2; AVX-512: 0.24, 0.22, 0.22; 2026-11-24, in cache).
+    """
+
+    def each(a: list[Any], b: Any, c: Any) -> list[Any]:
+        """Return a * b + c of each value; b and c are lists too, or constants."""
+        every_b, every_c = (
+            part if isinstance(part, list) else [constant(values[0].type, part)] * len(a) for part in (b, c)
+        )
+        return [fused(builder, *three) for three in zip(a, every_b, every_c, strict=True)]
+
+    shifted = each(values, form.log2_e[0], [rounder] * len(values))
+    n = [builder.fsub(value, rounder) for value in shifted]
+    r = each(values, form.log2_e[0], [builder.fneg(value) for value in n])
+    r = each(values, form.log2_e[1], r)
+    square = [builder.fmul(value, value) for value in r]
+    # Q = q_0 + r (even + r odd), both polynomials in r**2
+    even, odd = form.q[1::2], form.q[2::2]
+    sums = []
+    for coefficients in (even, odd):
+        total: Any = coefficients[-1]
+        for number in reversed(coefficients[:-1]):
+            total = each(square, total, number)
+        sums.append(total)
+    q = each(r, sums[1], sums[0])
+    # r Q = r q_0 + r**2 (q_1 + ...): the second term is small, so that only one rounding counts
+    second = [builder.fmul(*pair) for pair in zip(square, q, strict=True)]
+    return shifted, each(r, form.q[0], second)
+
+
 @intrinsic
 def exp_parts(typing_context: Any, x: Any) -> Any:
     """Return (n + rounding bits, c) with e**x = 2**n (1 + c)."""
-    form = _FORMATS[x]
+    form = FORMATS[x]
     result = types.Tuple((form.integer, x))
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         (value,) = arguments
-
-        def constant(number: float) -> Any:
-            return ir.Constant(value.type, number)
-
-        shifted = builder.fma(value, constant(form.log2_e[0]), constant(form.rounder))
-        n = builder.fsub(shifted, constant(form.rounder))
-        r = builder.fma(value, constant(form.log2_e[0]), builder.fneg(n))
-        r = builder.fma(value, constant(form.log2_e[1]), r)
-        q = constant(form.q[-1])
-        for coefficient in reversed(form.q[1:-1]):
-            q = builder.fma(r, q, constant(coefficient))
-        # r Q = r q_0 + r**2 (q_1 + ...): the second term is small, so that only one rounding counts
-        square = builder.fmul(builder.fmul(r, r), q)
-        correction = builder.fma(r, constant(form.q[0]), square)
+        (shifted,), (correction,) = exp_parts_of(builder, [value], form, constant(value.type, form.rounder))
         integer = builder.bitcast(shifted, context.get_value_type(form.integer))
         return context.make_tuple(builder, result, [integer, correction])
 
     return result(x), generate
+
+
+def exponential_of(builder: Any, values: list[Any], tag: Any) -> list[Any]:
+    """Write the code of exponential, for float64 numbers or vectors side by side (see exp_parts_of)."""
+    form = FORMATS[types.float64]
+    kind, whole = values[0].type, ir.IntType(64)
+    if isinstance(kind, ir.VectorType):
+        whole = ir.VectorType(whole, kind.count)
+
+    def number(value: float) -> Any:
+        return constant(kind, value)
+
+    coefficients = _SINGLE_Q if tag == types.float32 else form.q
+    farthest = number(_FARTHEST)
+    values = [builder.select(builder.fcmp_ordered(">", value, farthest), farthest, value) for value in values]
+    shifted = [fused(builder, value, number(form.log2_e[0]), number(form.rounder)) for value in values]
+    n = [builder.fsub(value, number(form.rounder)) for value in shifted]
+    r = [fused(builder, value, number(form.log2_e[0]), builder.fneg(k)) for value, k in zip(values, n, strict=True)]
+    if tag != types.float32:
+        r = [fused(builder, value, number(form.log2_e[1]), rest) for value, rest in zip(values, r, strict=True)]
+    powers = [number(coefficients[-1])] * len(values)
+    for coefficient in [*reversed(coefficients[:-1]), 1.0]:
+        powers = [fused(builder, rest, power, number(coefficient)) for rest, power in zip(r, powers, strict=True)]
+    results = []
+    for value, from_rounding, power in zip(values, shifted, powers, strict=True):
+        # n stands in the low bits: moved up to the exponent's place, it is added there
+        lift = builder.shl(builder.bitcast(from_rounding, whole), constant(whole, form.fraction))
+        result = builder.bitcast(builder.add(builder.bitcast(power, whole), lift), kind)
+        below = builder.fcmp_ordered("<", value, number(-_FARTHEST))
+        results.append(builder.select(below, number(0.0), result))
+    return results
 
 
 @intrinsic
@@ -125,29 +178,9 @@ def exponential(typing_context: Any, x: Any, tag: Any) -> Any:
 
     Within 2**-33 where the tag says that x came as float32, and so that the result goes as float32; else within 2**-52.
     """
-    form = _FORMATS[types.float64]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def constant(number: float) -> Any:
-            return ir.Constant(ir.DoubleType(), number)
-
-        coefficients = _SINGLE_Q if tag == types.float32 else form.q
-        above = builder.fcmp_ordered(">", arguments[0], constant(_FARTHEST))
-        value = builder.select(above, constant(_FARTHEST), arguments[0])
-        shifted = builder.fma(value, constant(form.log2_e[0]), constant(form.rounder))
-        n = builder.fsub(shifted, constant(form.rounder))
-        r = builder.fma(value, constant(form.log2_e[0]), builder.fneg(n))
-        if tag != types.float32:
-            r = builder.fma(value, constant(form.log2_e[1]), r)
-        power = constant(coefficients[-1])
-        for coefficient in [*reversed(coefficients[:-1]), 1.0]:
-            power = builder.fma(r, power, constant(coefficient))
-        # n stands in the low bits of shifted: moved up to the exponent's place, it is added there
-        whole = ir.IntType(64)
-        lift = builder.shl(builder.bitcast(shifted, whole), ir.Constant(whole, form.fraction))
-        result = builder.bitcast(builder.add(builder.bitcast(power, whole), lift), ir.DoubleType())
-        below = builder.fcmp_ordered("<", value, constant(-_FARTHEST))
-        return builder.select(below, constant(0.0), result)
+        return exponential_of(builder, [arguments[0]], tag)[0]
 
     return types.float64(types.float64, tag), generate
 
@@ -155,7 +188,7 @@ def exponential(typing_context: Any, x: Any, tag: Any) -> Any:
 @intrinsic
 def exponent_offset(typing_context: Any, reference: Any, like: Any) -> Any:
     """Return what `power_over` takes as its offset, for an int64 reference."""
-    form = _FORMATS[like]
+    form = FORMATS[like]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         narrow_reference = context.cast(builder, arguments[0], reference, form.integer)
@@ -193,7 +226,7 @@ def _constant_of_type(name: str, value: Any, result: Any, doc: str) -> Any:
     """Make an intrinsic that returns a constant depending on the type of its argument only."""
 
     def typing(typing_context: Any, like: Any) -> Any:
-        form = _FORMATS[like]
+        form = FORMATS[like]
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return ir.Constant(context.get_value_type(result(form)), value(form))
@@ -253,7 +286,7 @@ def narrow(typing_context: Any, value: Any, tag: Any) -> Any:
     added and taken away again: that sum rounds at the last digit wanted. Below the smallest normal number the power
     stays, as subnormal numbers have a fixed spacing. float32 and float64 are left to `store`.
     """
-    if tag in _FORMATS:
+    if tag in FORMATS:
         return value(value, tag), lambda context, builder, signature, arguments: arguments[0]
     fraction_bits, smallest_normal = (10, -14) if tag == _HALF_BITS else (7, -126)
 

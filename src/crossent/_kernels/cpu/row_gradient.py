@@ -17,7 +17,9 @@ from crossent._kernels.cpu._llvm import (
     stream_line,
     wide_vectors,
 )
-from crossent._kernels.cpu.blocks import BLOCK, LINE_BYTES, PENDING, SUMS, fill_block, write_line
+from crossent._kernels.cpu._vectors import scaled_line, stream_scaled_line
+from crossent._kernels.cpu.block_sum import LINE_BYTES
+from crossent._kernels.cpu.blocks import BLOCK, PENDING, RESULT, convert_block
 from crossent._kernels.cpu.exp import (
     LN_2,
     cast,
@@ -78,7 +80,7 @@ def scale_kept(
         store(pending, 4, np.float64(low), 1.0)
         store(pending, 5, np.int64(stream), head)
         return
-    result = scratch + SUMS
+    result = scratch + RESULT
     for start in range(0, classes, BLOCK):
         count = smaller(np.int64(BLOCK), classes - start)
         nearest = False
@@ -99,6 +101,15 @@ def clear_pending(scratch: Any) -> Any:
     """Say that no gradient is left to write."""
     for slot in range(6):
         store(scratch + PENDING, slot, np.int64(0), slot)
+
+
+@inline
+def write_line(source: Any, high: Any, low: Any, target: Any, stream: Any) -> Any:
+    """Write one line of a gradient: kept summands times a factor of two parts."""
+    if stream:
+        stream_scaled_line(source, high, low, target)
+    else:
+        scaled_line(source, high, low, target)
 
 
 @inline
@@ -151,13 +162,12 @@ def gradient_of_row(
     out_tag: Any,
 ) -> Any:
     """Write m e**x / 2**e for a row, block by block through scratch, whose lines are aligned."""
-    result = scratch + SUMS
+    result = scratch + RESULT
     for start in range(0, classes, BLOCK):
         count = smaller(np.int64(BLOCK), classes - start)
-        padded = count
         source = x + start * size
-        if not same_type(tag, like) or count < BLOCK:
-            padded, _ = fill_block(source, count, np.int64(-1), scratch, tag, like, np.int8(0))
+        if not same_type(tag, like):
+            convert_block(source, count, scratch, tag, like)
             source = scratch
-        gradient_block_wide(source, padded, result, m, e, like, out_tag)
+        gradient_block_wide(source, count, result, m, e, like, out_tag)
         copy_out(result, out + start * out_size, count * out_size, stream)

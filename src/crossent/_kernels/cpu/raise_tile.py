@@ -1,0 +1,116 @@
+"""e**x of a run of logits, in float64, as vectors side by side: what fills the tiles of few_classes.py.
+
+The compiler's own loop takes one vector after the other, each a chain of a dozen instructions that wait for one another.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from crossent._kernels.cpu._jit import intrinsic
+from crossent._kernels.cpu._llvm import prefetch_line
+from crossent._kernels.cpu._vectors import everywhere, pointer_at, vector_bytes
+from crossent._kernels.cpu.block_sum import LINE_BYTES
+from crossent._kernels.cpu.exp import exponential_of
+
+# Vectors side by side.
+_VECTORS = 4
+_SECOND_LEVEL = 2
+_WHOLE = ir.IntType(64)
+_DOUBLE = ir.DoubleType()
+_BFLOAT16, _HALF = types.uint16, types.int16
+
+
+def _numbers(builder: Any, place: Any, tag: Any, count: int) -> Any:
+    """Load `count` numbers stored as `tag` says, as float64; see _llvm.load."""
+    numbers = builder.load(place)
+    numbers.align = 1
+    if tag == _HALF:
+        numbers = builder.bitcast(numbers, ir.VectorType(ir.HalfType(), count))
+    elif tag == _BFLOAT16:
+        wide = ir.VectorType(ir.IntType(32), count)
+        upper = builder.shl(builder.zext(numbers, wide), ir.Constant(wide, [16] * count))
+        numbers = builder.bitcast(upper, ir.VectorType(ir.FloatType(), count))
+    return numbers if tag == types.float64 else builder.fpext(numbers, ir.VectorType(_DOUBLE, count))
+
+
+@intrinsic
+def step_numbers(typing_context: Any) -> Any:
+    """How many numbers raise_run takes in a step."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _WHOLE(_VECTORS * vector_bytes(context) // 8)
+
+    return types.int64(), generate
+
+
+def _raise_run(name: str, summed: bool, doc: str) -> Any:
+    def typing(
+        typing_context: Any,
+        x: Any,  # address of the logits
+        start: Any,  # the first one
+        ahead: Any,  # address of what is asked for meanwhile, as many bytes
+        count: Any,  # a multiple of step_numbers, not 0
+        scratch: Any,
+        place: Any,  # where in scratch, in numbers, e**x goes
+        sums: Any,  # where the sums stand
+        targets: Any,  # where the rows' classes stand
+        own: Any,  # the class of these logits
+        tag: Any,
+        precision: Any,  # see exp.exponential
+    ) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            x, start, ahead, count, scratch, place, sums, targets, own, *_ = arguments
+            lanes = vector_bytes(context) // 8
+            doubles, wholes = ir.VectorType(_DOUBLE, lanes), ir.VectorType(_WHOLE, lanes)
+            stored = context.get_data_type(tag)
+            every_own = everywhere(builder, own, lanes)
+            before = builder.block
+            body, after = builder.append_basic_block("raise"), builder.append_basic_block("raised")
+            builder.branch(body)
+            builder.position_at_end(body)
+            i = builder.phi(_WHOLE)
+            indices = [builder.add(i, _WHOLE(number * lanes)) for number in range(_VECTORS)]
+
+            def at(first: Any, kind: Any) -> list[Any]:
+                return [
+                    pointer_at(builder, scratch, builder.add(first, index), kind.element, kind) for index in indices
+                ]
+
+            size = context.get_abi_sizeof(stored)
+            for line in range(0, _VECTORS * lanes * size, LINE_BYTES):
+                asked = builder.add(ahead, builder.add(builder.mul(i, _WHOLE(size)), _WHOLE(line)))
+                prefetch_line(builder, asked, _SECOND_LEVEL)
+            logits = [
+                pointer_at(builder, x, builder.add(start, index), stored, ir.VectorType(stored, lanes))
+                for index in indices
+            ]
+            powers = exponential_of(builder, [_numbers(builder, pointer, tag, lanes) for pointer in logits], precision)
+            for power, pointer in zip(powers, at(place, doubles), strict=True):
+                builder.store(power, pointer).align = 8
+            if summed:
+                for power, total_at, target_at in zip(powers, at(sums, doubles), at(targets, wholes), strict=True):
+                    target, total = builder.load(target_at), builder.load(total_at)
+                    target.align = total.align = 8
+                    others = builder.select(
+                        builder.icmp_signed("==", target, every_own), ir.Constant(doubles, [0.0] * lanes), power
+                    )
+                    builder.store(builder.fadd(total, others), total_at).align = 8
+            step = builder.add(i, _WHOLE(_VECTORS * lanes))
+            i.add_incoming(_WHOLE(0), before)
+            i.add_incoming(step, body)
+            builder.cbranch(builder.icmp_signed("<", step, count), body, after)
+            builder.position_at_end(after)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 9, tag, precision), generate
+
+    typing.__name__, typing.__doc__ = name, doc
+    return intrinsic(typing)
+
+
+raise_run = _raise_run("raise_run", summed=False, doc="Write e**x of a run of logits to scratch.")
+raise_run_and_sum = _raise_run(
+    "raise_run_and_sum", summed=True, doc="Write e**x of one class, and add it to the sums of rows with another target."
+)
