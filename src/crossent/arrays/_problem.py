@@ -1,6 +1,7 @@
 """What every softmax-like loss of the door is given, checked: predictions, targets, weights, where the results go."""
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ class Problem:
     losses: np.ndarray
     result: np.ndarray | None  # what the caller gets as the gradient
     gradient: Numbers | None  # the same for a kernel
+    total: ExactSum | None = None  # of the losses, where kernels' threads add them up
+    _adding: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def classes(self) -> int:
@@ -60,11 +63,25 @@ class Problem:
         """Return the bytes of one entry of the gradient, or 0 where none is asked for."""
         return self.gradient.array.itemsize if self.gradient is not None else 0
 
+    def add_up_while_hot(self) -> None:
+        """Let `add_up` make the total: each thread's losses while it has them in cache, without waking it once more."""
+        if self.options.reduction != "none" and self.sample_weight is None:
+            self.total = ExactSum()
+
+    def add_up(self, first: int, last: int) -> None:
+        """Add the losses of finished rows to the total, if one is made; from any thread."""
+        if self.total is not None:
+            part = ExactSum().add(self.losses.reshape(-1)[first:last])
+            with self._adding:
+                self.total.merge(part)
+
     def finish(self, stacklevel: int) -> tuple[float | np.ndarray, np.ndarray | None]:
         """Return what the caller gets; `stacklevel` counts from the calling function to the user's own line."""
         if self.gradient is not None:
             clear_rows(self.gradient, self.axis, self.sample_weight)
-        value = reduce_losses(self.losses, self.options, self.denominator, self.sample_weight, stacklevel + 1)
+        value = reduce_losses(
+            self.losses, self.options, self.denominator, self.sample_weight, stacklevel + 1, total=self.total
+        )
         return value, self.result
 
 

@@ -146,10 +146,11 @@ def reduce_losses(
     sample_weight: np.ndarray | None,
     stacklevel: int,
     unit_name: str = "row",
+    total: ExactSum | None = None,
 ) -> float | np.ndarray:
     """Return the rows' losses, their exact sum, or their exact mean, rounded once; warn where rows are impossible.
 
-    `stacklevel` counts from this function to the caller's own line.
+    `total` is the exact sum, if it is known; `stacklevel` counts from this function to the caller's own line.
     """
     if options.reduction == "none":
         if sample_weight is not None:
@@ -158,11 +159,12 @@ def reduce_losses(
                 losses = np.where(weights == 0.0, 0.0, losses * weights).astype(losses.dtype)
         _warn_of_impossible_rows(losses, unit_name, stacklevel + 1)
         return losses
-    exact = ExactSum()
-    if sample_weight is None:
-        exact.add(losses)
+    if total is not None:
+        exact = total
+    elif sample_weight is None:
+        exact = ExactSum().add(losses)
     else:
-        exact.add_products(sample_weight, losses.reshape(-1))
+        exact = ExactSum().add_products(sample_weight, losses.reshape(-1))
     value = exact.value() if options.reduction == "sum" else _mean(exact, options, denominator)
     if not exact.finite:
         taking_part = losses if sample_weight is None else losses[(sample_weight != 0.0).reshape(losses.shape)]

@@ -264,6 +264,8 @@ def _evaluate(
         if some_certain and soft and gradient is not None and np.may_share_memory(numbers.array, gradient.array):
             # in place: the hard rows' kernel writes zeros over the logits of the soft rows, which are read after it
             numbers = Numbers(numbers.array.copy("K"), numbers.dtype_name)
+        if not soft:
+            problem.add_up_while_hot()
         if some_certain:
             _softmax.hard_losses(problem, stream=gradient is not None and streams(out, gradient.array))
         if soft:

@@ -208,13 +208,8 @@ def _outside(ids: np.ndarray, classes: int) -> bool:
     if not ids.size:
         return False
     if ids.dtype == _INT64 and ids.flags.c_contiguous:
-        address, found = address_of(ids), []
-
-        def task(first: int, last: int) -> None:
-            found.append(any_outside(address + 8 * first, last - first, classes))
-
-        _threads.spread(task, ids.size, ids.nbytes)
-        return any(found)
+        # on this thread: a million ids take it 0.13 ms, and two threads 0.2 with reaching the second (Zen 4)
+        return bool(any_outside(address_of(ids), ids.size, classes))
     return int(ids.min()) < 0 or int(ids.max()) >= classes
 
 
