@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "torch":  # the PyTorch door is a module of its own: `crossent.torch.cross_entropy`
+        return import_module("crossent.torch")
     home = _HOMES.get(name)
     if home is None:
         message = f"module 'crossent' has no attribute {name!r}"

@@ -24,7 +24,8 @@ BAD_IMPORTS = {
     "owner-of-numba": ("arrays/entropy.py", "import numba", "crossent.arrays.entropy -> numba"),
     "owner-of-pyarrow": ("cli/app.py", "import pyarrow.parquet", "crossent.cli.app -> pyarrow"),
     "owner-of-typer": ("scoring/score.py", "from rich.console import Console", "crossent.scoring.score -> rich"),
-    "nowhere": ("_kernels/cpu/softmax_cross_entropy.py", "import torch", "crossent is not allowed to import torch"),
+    "owner-of-torch": ("arrays/entropy.py", "import torch", "crossent.arrays.entropy -> torch"),
+    "nowhere": ("_kernels/cpu/softmax_cross_entropy.py", "import triton", "crossent is not allowed to import triton"),
 }
 
 

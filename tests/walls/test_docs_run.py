@@ -17,7 +17,7 @@ from tests.walls import readme
 PACKAGE = readme.ROOT / "src" / "crossent"
 MODULES = sorted(
     f"crossent.{folder}.{file.stem}"
-    for folder in ("arrays", "definitions")
+    for folder in ("arrays", "definitions", "torch")
     for file in (PACKAGE / folder).glob("*.py")
     if file.stem != "__init__"
 )

@@ -3,6 +3,8 @@
 import importlib.metadata
 import inspect
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -38,6 +40,7 @@ PUBLIC_NAMES = (
     "show_config",
     "warm_up",
 )
+NAMES_OF_THE_TORCH_DOOR = ("CrossEntropyLoss", "cross_entropy")
 DOCUMENTED = tuple(name for name in PUBLIC_NAMES if name != "__version__")
 
 
@@ -54,6 +57,22 @@ def test_a_public_name_exists_and_its_docstring_opens_with_one_sentence(name: st
     assert re.fullmatch(r"[A-Z`].*[.:]", first_paragraph), first_paragraph
     # dataclasses write `Name(field, ...)` where there is none
     assert not first_paragraph.startswith(f"{name}("), f"{name} has only the docstring that @dataclass makes up"
+
+
+def test_the_list_is_what_the_torch_door_offers() -> None:
+    assert crossent.torch.__all__ == list(NAMES_OF_THE_TORCH_DOOR)
+    for name in NAMES_OF_THE_TORCH_DOOR:
+        assert (inspect.getdoc(getattr(crossent.torch, name)) or "").partition("\n")[0].endswith((".", ":"))
+
+
+def test_the_torch_door_without_torch_is_one_sentence() -> None:
+    program = "import sys; sys.modules['torch'] = None; import crossent; crossent.torch"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    said = finished.stderr.strip().splitlines()[-1]
+    assert said == (
+        "crossent.errors.MissingExtraError: crossent.torch needs PyTorch, which is not installed: "
+        "pip install 'crossent[torch]'"
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in DOCUMENTED if name.startswith(("cross_", "binary_"))])

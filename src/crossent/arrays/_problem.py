@@ -75,6 +75,10 @@ class Problem:
             with self._adding:
                 self.total.merge(part)
 
+    def exact_total(self) -> ExactSum:
+        """Return the exact sum of the losses, whoever has made it."""
+        return self.total if self.total is not None else ExactSum().add(self.losses)
+
     def finish(self, stacklevel: int) -> tuple[float | np.ndarray, np.ndarray | None]:
         """Return what the caller gets; `stacklevel` counts from the calling function to the user's own line."""
         if self.gradient is not None:

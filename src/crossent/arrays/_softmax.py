@@ -231,3 +231,27 @@ def soft_losses(problem: Problem, logits: Numbers, todo: np.ndarray) -> None:
             soft_targets.rows(*before, scratch, first, last, *tags)
 
         _threads.spread(with_scratch(scratch_bytes, task), block.rows, logits.array.nbytes * 4)
+
+
+def fill(problem: Problem, *, stream: bool) -> None:
+    """Fill in the losses of every row, and the gradients where asked for; `stream` sends these past the caches."""
+    rows, numbers, gradient = problem.rows, problem.numbers, problem.gradient
+    todo = None
+    if problem.mask is not None or problem.options.smoothing > 0.0:
+        todo = np.zeros(rows.ids.shape, np.int64)
+    else:
+        soft = rows.soft
+        some_certain = not soft or bool((rows.ids >= 0).any())
+        if some_certain and soft and gradient is not None and np.may_share_memory(numbers.array, gradient.array):
+            # in place: the hard rows' kernel writes zeros over the logits of the soft rows, which are read after it
+            numbers = Numbers(numbers.array.copy("K"), numbers.dtype_name)
+        if not soft:
+            problem.add_up_while_hot()
+        if some_certain:
+            hard_losses(problem, stream=stream)
+        if soft:
+            todo = np.where(rows.ids >= 0, -2, 0)
+    if todo is not None:
+        if rows.counted is not None:
+            todo[~rows.counted] = -1
+        soft_losses(problem, numbers, todo)

@@ -6,7 +6,6 @@ import numpy as np
 
 from crossent.arrays import _softmax
 from crossent.arrays._gradient import streams
-from crossent.arrays._input import Numbers
 from crossent.arrays._plain import mean_and_gradient
 from crossent.arrays._problem import read_problem
 from crossent.arrays._rows import read_options
@@ -254,24 +253,5 @@ def _evaluate(
         with_gradient=with_gradient,
         out=out,
     )
-    rows, numbers, gradient = problem.rows, problem.numbers, problem.gradient
-    todo = None
-    if problem.mask is not None or problem.options.smoothing > 0.0:
-        todo = np.zeros(rows.ids.shape, np.int64)
-    else:
-        soft = rows.soft
-        some_certain = not soft or bool((rows.ids >= 0).any())
-        if some_certain and soft and gradient is not None and np.may_share_memory(numbers.array, gradient.array):
-            # in place: the hard rows' kernel writes zeros over the logits of the soft rows, which are read after it
-            numbers = Numbers(numbers.array.copy("K"), numbers.dtype_name)
-        if not soft:
-            problem.add_up_while_hot()
-        if some_certain:
-            _softmax.hard_losses(problem, stream=gradient is not None and streams(out, gradient.array))
-        if soft:
-            todo = np.where(rows.ids >= 0, -2, 0)
-    if todo is not None:
-        if rows.counted is not None:
-            todo[~rows.counted] = -1
-        _softmax.soft_losses(problem, numbers, todo)
+    _softmax.fill(problem, stream=problem.gradient is not None and streams(out, problem.gradient.array))
     return problem.finish(stacklevel=4)

@@ -1,0 +1,116 @@
+"""Tensors on the CPU -> row losses and their gradients from the kernels, without copying: below autograd, above NumPy's door.
+
+Nothing here knows about derivatives: a loss is a number per row, a gradient a tensor to fill.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from crossent._kernels.cpu.targets import DISTRIBUTIONS
+from crossent.arrays import _softmax
+from crossent.arrays._input import as_array, as_numbers
+from crossent.arrays._problem import Problem
+from crossent.arrays._rows import read_options
+from crossent.arrays.exact_sum import ExactSum
+from crossent.arrays.targets import TargetRows, read_targets
+from crossent.errors import LabelError, RangeError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a loss is asked for besides its tensors, as autograd hands it on."""
+
+    class_axis: int
+    reduction: str
+    ignore_index: int
+    label_smoothing: float
+    loss_dtype: torch.dtype
+
+    def rows_shape(self, shape: torch.Size) -> torch.Size:
+        """Return the shape of the row losses of logits of a shape."""
+        return shape[: self.class_axis] + shape[self.class_axis + 1 :]
+
+
+def as_ids(target: torch.Tensor, settings: Settings, shape: torch.Size) -> TargetRows:
+    """Return class ids as the kernels take them; torch's own IndexError where one is no class."""
+    try:
+        return read_targets(target.detach(), tuple(shape), settings.class_axis, settings.ignore_index, None, "input")
+    except LabelError:
+        array = target.detach().numpy()
+        classes = shape[settings.class_axis]
+        wrong = array[(array != settings.ignore_index) & ((array < 0) | (array >= classes))]
+        message = f"Target {int(wrong.reshape(-1)[0])} is out of bounds."
+        raise IndexError(message) from None
+
+
+def as_distributions(target: torch.Tensor, settings: Settings, shape: torch.Size) -> TargetRows:
+    """Return soft labels as the kernels take them; as in torch, they may be any numbers."""
+    try:
+        return read_targets(target.detach(), tuple(shape), settings.class_axis, None, None, "input")
+    except RangeError:  # negative or infinite ones: all of them go the general way
+        ids = np.full(settings.rows_shape(shape).numel(), -1, np.int64)
+        return TargetRows(DISTRIBUTIONS, ids, None, dense=as_numbers(as_array(target.detach(), "target"), "target"))
+
+
+def as_targets(target: torch.Tensor, settings: Settings, shape: torch.Size) -> TargetRows:
+    """Tell class ids from soft labels by their type."""
+    return (as_distributions if target.is_floating_point() else as_ids)(target, settings, shape)
+
+
+def class_weights(weight: torch.Tensor | None) -> np.ndarray | None:
+    """Return class weights as float64."""
+    return None if weight is None else weight.detach().double().contiguous().numpy()
+
+
+def total_weight(target: TargetRows, weight: np.ndarray | None) -> float | ExactSum:
+    """Return what torch's mean divides by: the weights of the rows that are not ignored, or the rows themselves."""
+    if target.dense is not None:
+        return float(target.ids.size)
+    ids = target.ids if target.counted is None else target.ids[target.counted]
+    return float(ids.size) if weight is None else ExactSum().add(weight[ids])
+
+
+def solve(
+    logits: torch.Tensor,
+    target: TargetRows,
+    weight: np.ndarray | None,
+    settings: Settings,
+    *,
+    scale: float = 1.0,
+    scales: np.ndarray | None = None,  # (rows,) float64
+    out: torch.Tensor | None = None,
+) -> Problem:
+    """Fill in the losses of every row, and in `out` their gradients times scale, and times each row's."""
+    numbers = as_numbers(as_array(logits.detach(), "input"), "input")
+    certain = not target.soft and settings.label_smoothing == 0.0
+    problem = Problem(
+        options=read_options(
+            label_smoothing=settings.label_smoothing, reduction="sum", denominator="weight", base=None, empty="nan"
+        ),
+        numbers=numbers,
+        axis=settings.class_axis,
+        mask=None,
+        rows=target,
+        sample_weight=None,
+        class_weight=weight,
+        weight_of_rows=weight[np.maximum(target.ids, 0)] if weight is not None and certain else None,
+        denominator=1.0,
+        scale=scale,
+        scales=scales,
+        losses=np.empty(tuple(settings.rows_shape(logits.shape)), numbers.result),
+        result=None,
+        gradient=None if out is None else as_numbers(as_array(out, "out"), "out"),
+    )
+    _softmax.fill(problem, stream=False)
+    return problem
+
+
+def rows_of(gradient: torch.Tensor) -> tuple[float, np.ndarray | None]:
+    """Return an upstream gradient as a number for all rows, or as one for each."""
+    if gradient.numel() and all(
+        stride == 0 or size == 1 for stride, size in zip(gradient.stride(), gradient.shape, strict=True)
+    ):
+        return float(gradient.reshape(-1)[0]), None
+    return 1.0, gradient.detach().double().contiguous().numpy().reshape(-1)

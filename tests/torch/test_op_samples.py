@@ -1,0 +1,63 @@
+"""PyTorch's own samples of its losses through our functions: values in every dtype, first and second derivatives."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch.testing._internal.common_methods_invocations import op_db
+
+import crossent.torch
+
+# forward mode of torch 2.13 scripts its own decompositions, and warns of itself
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+OPERATIONS = {"nn.functional.cross_entropy": crossent.torch.cross_entropy}
+HALVES = (torch.float16, torch.bfloat16)
+in_every_operation = pytest.mark.parametrize("name", OPERATIONS)
+
+
+def samples(name: str, dtype: torch.dtype, *, requires_grad: bool) -> Iterator[Any]:
+    (operation,) = [entry for entry in op_db if entry.name == name]
+    yield from operation.sample_inputs("cpu", dtype, requires_grad=requires_grad)
+
+
+def theirs(name: str) -> Callable[..., torch.Tensor]:
+    function: Callable[..., torch.Tensor] = getattr(torch.nn.functional, name.rpartition(".")[2])
+    return function
+
+
+@in_every_operation
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, *HALVES], ids=str)
+def test_values(name: str, dtype: torch.dtype) -> None:
+    # halves: torch rounds its log-probabilities to 8 or 11 bits before they are summed, we round the loss alone
+    tolerance = {"rtol": 2e-2, "atol": 2e-2} if dtype in HALVES else {}
+    seen = 0
+    for sample in samples(name, dtype, requires_grad=False):
+        got = OPERATIONS[name](sample.input, *sample.args, **sample.kwargs)
+        expected = theirs(name)(sample.input, *sample.args, **sample.kwargs)
+        torch.testing.assert_close(got, expected, equal_nan=True, **tolerance)
+        seen += 1
+    assert seen >= 20
+
+
+@in_every_operation
+def test_derivatives(name: str) -> None:
+    """Backward, forward mode, both over each other, batched; against finite differences, in float64."""
+    seen = 0
+    for sample in samples(name, torch.float64, requires_grad=True):
+        arguments = [sample.input, *sample.args]
+        places = [i for i, value in enumerate(arguments) if isinstance(value, torch.Tensor) and value.requires_grad]
+
+        def call(*values: torch.Tensor, arguments: Any = arguments, places: Any = places, sample: Any = sample) -> Any:
+            own = list(arguments)
+            for place, value in zip(places, values, strict=True):
+                own[place] = value
+            return OPERATIONS[name](*own, **sample.kwargs)
+
+        leaves = tuple(arguments[place] for place in places)
+        assert torch.autograd.gradcheck(
+            call, leaves, check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True
+        )
+        assert torch.autograd.gradgradcheck(call, leaves, check_fwd_over_rev=True, check_batched_grad=True)
+        seen += 1
+    assert seen >= 20
