@@ -40,7 +40,14 @@ PUBLIC_NAMES = (
     "show_config",
     "warm_up",
 )
-NAMES_OF_THE_TORCH_DOOR = ("CrossEntropyLoss", "cross_entropy")
+NAMES_OF_THE_TORCH_DOOR = (
+    "CrossEntropyLoss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "kl_div",
+    "nll_loss",
+)
 DOCUMENTED = tuple(name for name in PUBLIC_NAMES if name != "__version__")
 
 

@@ -9,7 +9,18 @@ except ImportError as error:
     raise MissingExtraError(message) from error
 del torch
 
-from crossent.torch.modules import CrossEntropyLoss  # not before it is known that torch is there
+# not before it is known that torch is there
+from crossent.torch.cross_entropy import binary_cross_entropy, nll_loss
+from crossent.torch.divergence import kl_div
+from crossent.torch.modules import CrossEntropyLoss
+from crossent.torch.sigmoid_cross_entropy import binary_cross_entropy_with_logits
 from crossent.torch.softmax_cross_entropy import cross_entropy
 
-__all__ = ["CrossEntropyLoss", "cross_entropy"]
+__all__ = [
+    "CrossEntropyLoss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "kl_div",
+    "nll_loss",
+]

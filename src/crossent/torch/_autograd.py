@@ -177,9 +177,9 @@ class Gradient(torch.autograd.Function):
         return Gradient.apply(upstream, logits, target, weight, batched), 0
 
 
-def total_weight(target: torch.Tensor, weight: torch.Tensor | None, settings: Settings) -> torch.Tensor:
+def total_weight(target: torch.Tensor, weight: torch.Tensor | None, ignore_index: int) -> torch.Tensor:
     """Return, float64, what a mean over class ids divides by: the weights of the rows that are not ignored."""
-    counted = target != settings.ignore_index
+    counted = target != ignore_index
     if weight is None:
         return counted.sum().double()
     return (weight.double()[torch.where(counted, target, 0).long()] * counted).sum()
@@ -191,7 +191,7 @@ def _denominator(
     """Return what a mean divides by."""
     if target.is_floating_point():
         return float(settings.rows_shape(logits.shape).numel())
-    return total_weight(target, weight, settings)
+    return total_weight(target, weight, settings.ignore_index)
 
 
 def upstream_of_rows(

@@ -1,0 +1,43 @@
+"""The exact sum of a tensor, rounded once to its dtype: the same bits in any order. Linear, so its derivatives are plain."""
+
+from typing import Any
+
+import torch
+
+from crossent.arrays.exact_sum import ExactSum
+
+
+class Total(torch.autograd.Function):
+    """sum(rows) as a scalar."""
+
+    @staticmethod
+    def forward(rows: torch.Tensor) -> torch.Tensor:
+        wide = rows.float() if rows.dtype.itemsize == 2 else rows
+        return torch.tensor(ExactSum().add(wide.detach().contiguous().numpy()).value(), dtype=rows.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        ctx.shape = inputs[0].shape
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor) -> torch.Tensor:
+        return upstream.expand(ctx.shape)
+
+    @staticmethod
+    def jvp(ctx: Any, rows_t: torch.Tensor) -> torch.Tensor:
+        return rows_t.sum()
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None], rows: torch.Tensor) -> tuple[torch.Tensor, int | None]:
+        if in_dims[0] is None:
+            return Total.apply(rows), None
+        return torch.stack([Total.apply(own) for own in rows.movedim(in_dims[0], 0)]), 0
+
+
+def exactly(rows: torch.Tensor, reduction: str, denominator: torch.Tensor | float) -> torch.Tensor:
+    """Return the sum of rows, or their mean over a denominator."""
+    if torch.compiler.is_compiling() or type(rows) is not torch.Tensor or rows.device.type != "cpu":
+        total = rows.sum()  # torch's own order: exact sums are made on the CPU, outside of compiled graphs
+    else:
+        total = Total.apply(rows)
+    return total if reduction == "sum" else total / denominator
