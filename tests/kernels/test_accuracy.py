@@ -259,3 +259,33 @@ def test_rows_of_normal_logits(
             exponent = np.maximum(np.frexp(right)[1], np.finfo(dtype).minexp + 1)  # subnormal numbers have one spacing
             error = np.abs(got - right) / np.ldexp(np.longdouble(1), exponent - digits)
             assert error.max() <= bound
+
+
+def test_a_block_far_below_the_range_of_powers_matters_to_one_hardly_higher() -> None:
+    """Numbers below -65 155 leave the fast range: of two blocks one was left out of the loss and lost its gradient."""
+    logits = np.full((2, 2048), -65157, np.float32)
+    logits[0, 1024:], logits[1, 1024:] = -65150, -65156
+    wide = logits.astype(np.float64)
+    rest = np.exp(wide - wide[:, :1]).sum(axis=1)
+    result = crossent.cross_entropy_and_grad(logits, [0, 0], reduction="none")
+    np.testing.assert_allclose(result.value, np.log(rest), rtol=2**-23)
+    exact = np.exp(wide - wide[:, :1]) / rest[:, None]
+    np.testing.assert_allclose(result.grad[:, 1:], exact[:, 1:], rtol=3 * 2**-24)
+
+
+@pytest.mark.parametrize("far", [41.9, 42.1, 351.0, 705.0])
+@pytest.mark.parametrize("weight", [1.0, 1e268, 1e300])
+def test_two_classes_are_three_of_which_one_is_ruled_out(far: float, weight: float) -> None:
+    """Also where a weight brings back what would have vanished without it."""
+    two = np.array([[far, 0.0], [-far, 0.0], [0.0, far]], np.float32)
+    three = np.concatenate([two, np.full((3, 1), -np.inf, np.float32)], axis=1)
+    for options in ({"sample_weight": [weight] * 3}, {"class_weight": [weight, 1.0]}):
+        results = []
+        for logits in (two, three):
+            own = dict(options)
+            if "class_weight" in own and logits.shape[1] == 3:
+                own["class_weight"] = [*own["class_weight"], 1.0]
+            with np.errstate(over="ignore"):
+                results.append(crossent.cross_entropy_and_grad(logits, [0, 0, 1], reduction="none", **own))
+        np.testing.assert_allclose(results[0].value, results[1].value, rtol=2**-22)
+        np.testing.assert_allclose(results[0].grad, results[1].grad[:, :2], rtol=2**-22, atol=1e-44)

@@ -38,14 +38,13 @@ def largest(x: Any, count: Any, hole: Any, like: Any) -> Any:
 
 @numba.njit
 def raised(x: Any, start: Any, count: Any, scratch: Any, place: Any, like: Any) -> None:
-    nothing = np.int64(0)
-    raise_run(x, start, x, count, scratch, place, nothing, nothing, nothing, like, like)
+    raise_run(x, start, x, count, scratch, place, like, like)
 
 
 @numba.njit
 def raised_and_summed(x: Any, count: Any, scratch: Any, sums: Any, targets: Any, own: Any, like: Any) -> None:
     nothing = np.int64(0)
-    raise_run_and_sum(x, nothing, x, count, scratch, nothing, sums, targets, own, like, like)
+    raise_run_and_sum(x, nothing, x, count, scratch, nothing, sums, targets, own, like)
 
 
 @numba.njit

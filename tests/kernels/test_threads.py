@@ -1,7 +1,10 @@
 """Threads: each row once, errors reach the caller, callers from many threads, and a forked child starts afresh."""
 
+import math
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -295,3 +298,17 @@ def test_multiprocessing_with_fork() -> None:
             pool.close()
             pool.join()
     assert found == [0, 0, 0, 0]
+
+
+def test_many_rows_are_added_up_by_the_threads_that_computed_them() -> None:
+    """A range of 2**19 rows had its losses added up by more threads, from inside of one: each waited for itself."""
+    program = """
+import numpy as np
+import crossent
+crossent.set_num_threads(2)
+rows = 2**19 * 8 + 5
+print(crossent.cross_entropy(np.zeros((rows, 2), np.float32), np.zeros(rows, np.int64), reduction="sum") / rows)
+"""
+    command = [sys.executable, "-c", program]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert abs(float(finished.stdout) - math.log(2)) < 1e-7

@@ -18,7 +18,7 @@ from crossent.arrays._rows import (
     reduce_losses,
     total_weight,
 )
-from crossent.arrays.exact_sum import ExactSum
+from crossent.arrays.exact_sum import ExactSum, sum_alone
 from crossent.arrays.targets import TargetRows, read_targets
 
 
@@ -71,7 +71,7 @@ class Problem:
     def add_up(self, first: int, last: int) -> None:
         """Add the losses of finished rows to the total, if one is made; from any thread."""
         if self.total is not None:
-            part = ExactSum().add(self.losses.reshape(-1)[first:last])
+            part = sum_alone(self.losses.reshape(-1)[first:last])
             with self._adding:
                 self.total.merge(part)
 

@@ -84,8 +84,7 @@ class ExactSum:
         merging = threading.Lock()
 
         def task(first: int, last: int) -> None:
-            part = ExactSum()
-            part._add_here(piece[first:last])
+            part = sum_alone(piece[first:last])
             with merging:
                 self.merge(part)
 
@@ -222,6 +221,14 @@ class ExactSum:
 def _units(first: float, second: float, third: float) -> int:
     """Return the sum of multiples of 2**-20, 2**-60 and 2**-100 in units of the last."""
     return (int(first * 2.0**20) << 80) + (int(second * 2.0**60) << 40) + int(third * 2.0**100)
+
+
+def sum_alone(numbers: np.ndarray) -> ExactSum:
+    """Return the sum of float32 or float64 numbers, made on this thread: a worker that spreads its work waits for itself."""
+    result = ExactSum()
+    for start in range(0, numbers.size, kernels.TERMS_BETWEEN_CARRIES):
+        result._add_here(numbers[start : start + kernels.TERMS_BETWEEN_CARRIES])
+    return result
 
 
 def mean_of_few(numbers: np.ndarray) -> float | None:

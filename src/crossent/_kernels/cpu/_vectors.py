@@ -1,6 +1,7 @@
 """Vectors written out: what the compiler's own vectors get wrong, and the pieces that block_sum.py is made of.
 
-A loop written as vectors has one order of additions, whatever the processor, and no scalar rest at its end.
+A loop written as vectors has no scalar rest at its end, and an order of additions that is known: sum_apart's is the same
+on every processor, block_sum's differs with the length of its vectors.
 """
 
 from collections.abc import Sequence
@@ -82,9 +83,10 @@ def write_scaled(builder: Any, source: Any, factor: list[Any], target: Any, *, s
     numbers.align = 4
     value = fused(builder, numbers, high, builder.fmul(numbers, low))
     write = builder.store(value, builder.inttoptr(target, high.type.as_pointer()))
-    write.align = 1
     if stream:
         past_the_caches(builder, write, high.type.count * (4 if high.type.element == ir.FloatType() else 8))
+    else:
+        write.align = 1
 
 
 def _scaled_line(name: str, stream: bool, doc: str) -> Any:

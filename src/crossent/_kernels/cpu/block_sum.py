@@ -278,7 +278,9 @@ def sum_vectors(
             arguments
         )
         loop = _Loop(context, builder, form, x, count, hole)
-        # rounds to n, and leaves n - reference + bias in the low bits
+        # Rounds to n, and leaves k = n - reference + bias in the low bits. These are the exponent of a float32 or float64
+        # power, and of the float64 one 2**896 times smaller, while 1 <= k <= 254 (2046): lowest sees to the one end, and
+        # a block with k beyond the other, which shows in `top`, is summed again with a reference of its own.
         rounder = builder.fsub(low.type(form.rounder + form.bias), builder.sitofp(reference, low.type))
         lowest, rounder, *factor = map(loop.everywhere, (low, rounder, high_factor, low_factor))
         loop.begin()

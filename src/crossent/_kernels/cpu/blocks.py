@@ -108,11 +108,15 @@ def rest_of_row(
             source = scratch
         if not known:
             for width in (smaller(count, np.int64(_PREFIX)), count):  # all of it where the head is ruled out: masks
-                shifted, _ = exp_parts(largest_of(source, width, hole, like))
+                largest_logit = largest_of(source, width, hole, like)
+                shifted, _ = exp_parts(largest_logit)
                 top = exponent_of(shifted)
                 if top >= -limit:
                     break
             if top > limit:
+                return False, 0.0, reference, smallest, False
+            if same_type(like, np.float32(0)) and top < -limit and largest_logit > -np.inf:
+                # not ruled out, only far below: it may matter to a block that lies hardly higher
                 return False, 0.0, reference, smallest, False
             known = top >= -limit
             reference = top if known else reference

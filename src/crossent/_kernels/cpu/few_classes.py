@@ -101,7 +101,7 @@ def raise_lanes(
                 ahead = x + (offset + after * class_stride) * size
             else:
                 ahead = x + (offset + count + (after - classes) * class_stride) * size
-            raise_run_and_sum(x, start, ahead, steps, scratch, _TILE + c * pitch, sums, np.int64(_TARGET), c, tag, tag)
+            raise_run_and_sum(x, start, ahead, steps, scratch, _TILE + c * pitch, sums, np.int64(_TARGET), c, tag)
         for r in range(steps, count):
             power = exponential(load(x, start + r, tag, 1.0), tag)
             store(scratch, _TILE + c * pitch + r, power, 1.0)
@@ -130,9 +130,7 @@ def raise_rows(
         ahead = x + (offset + total) * size
         steps = total // step_numbers() * step_numbers()
         if steps > 0:
-            raise_run(
-                x, offset, ahead, steps, scratch, np.int64(_TILE), np.int64(0), np.int64(0), np.int64(0), tag, tag
-            )
+            raise_run(x, offset, ahead, steps, scratch, np.int64(_TILE), tag, tag)
         for j in range(steps, total):
             store(scratch, _TILE + j, exponential(load(x, offset + j, tag, 1.0), tag), 1.0)
     else:

@@ -10,7 +10,7 @@ from numba import types
 
 from crossent._kernels.cpu._jit import intrinsic
 from crossent._kernels.cpu._llvm import prefetch_line
-from crossent._kernels.cpu._vectors import everywhere, pointer_at, vector_bytes
+from crossent._kernels.cpu._vectors import constant, everywhere, pointer_at, vector_bytes
 from crossent._kernels.cpu.block_sum import LINE_BYTES
 from crossent._kernels.cpu.exp import exponential_of
 
@@ -45,72 +45,101 @@ def step_numbers(typing_context: Any) -> Any:
     return types.int64(), generate
 
 
-def _raise_run(name: str, summed: bool, doc: str) -> Any:
-    def typing(
-        typing_context: Any,
-        x: Any,  # address of the logits
-        start: Any,  # the first one
-        ahead: Any,  # address of what is asked for meanwhile, as many bytes
-        count: Any,  # a multiple of step_numbers, not 0
-        scratch: Any,
-        place: Any,  # where in scratch, in numbers, e**x goes
-        sums: Any,  # where the sums stand
-        targets: Any,  # where the rows' classes stand
-        own: Any,  # the class of these logits
-        tag: Any,
-        precision: Any,  # see exp.exponential
-    ) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            x, start, ahead, count, scratch, place, sums, targets, own, *_ = arguments
-            lanes = vector_bytes(context) // 8
-            doubles, wholes = ir.VectorType(_DOUBLE, lanes), ir.VectorType(_WHOLE, lanes)
-            stored = context.get_data_type(tag)
-            every_own = everywhere(builder, own, lanes)
-            before = builder.block
-            body, after = builder.append_basic_block("raise"), builder.append_basic_block("raised")
-            builder.branch(body)
-            builder.position_at_end(body)
-            i = builder.phi(_WHOLE)
-            indices = [builder.add(i, _WHOLE(number * lanes)) for number in range(_VECTORS)]
-
-            def at(first: Any, kind: Any) -> list[Any]:
-                return [
-                    pointer_at(builder, scratch, builder.add(first, index), kind.element, kind) for index in indices
-                ]
-
-            size = context.get_abi_sizeof(stored)
-            for line in range(0, _VECTORS * lanes * size, LINE_BYTES):
-                asked = builder.add(ahead, builder.add(builder.mul(i, _WHOLE(size)), _WHOLE(line)))
-                prefetch_line(builder, asked, _SECOND_LEVEL)
-            logits = [
-                pointer_at(builder, x, builder.add(start, index), stored, ir.VectorType(stored, lanes))
-                for index in indices
-            ]
-            powers = exponential_of(builder, [_numbers(builder, pointer, tag, lanes) for pointer in logits], precision)
-            for power, pointer in zip(powers, at(place, doubles), strict=True):
-                builder.store(power, pointer).align = 8
-            if summed:
-                for power, total_at, target_at in zip(powers, at(sums, doubles), at(targets, wholes), strict=True):
-                    target, total = builder.load(target_at), builder.load(total_at)
-                    target.align = total.align = 8
-                    others = builder.select(
-                        builder.icmp_signed("==", target, every_own), ir.Constant(doubles, [0.0] * lanes), power
-                    )
-                    builder.store(builder.fadd(total, others), total_at).align = 8
-            step = builder.add(i, _WHOLE(_VECTORS * lanes))
-            i.add_incoming(_WHOLE(0), before)
-            i.add_incoming(step, body)
-            builder.cbranch(builder.icmp_signed("<", step, count), body, after)
-            builder.position_at_end(after)
-            return context.get_dummy_value()
-
-        return types.void(*[types.int64] * 9, tag, precision), generate
-
-    typing.__name__, typing.__doc__ = name, doc
-    return intrinsic(typing)
+def _write_loop(
+    context: Any,
+    builder: Any,
+    addresses: tuple[Any, ...],  # of the logits, of what is asked for meanwhile, of scratch
+    start: Any,
+    count: Any,
+    place: Any,
+    tags: tuple[Any, Any],
+    beside: Any = None,
+) -> None:
+    """Write the loop of the two functions below; `beside(powers, indices)` writes what a step does besides."""
+    x, ahead, scratch = addresses
+    tag, precision = tags
+    lanes = vector_bytes(context) // 8
+    doubles, stored = ir.VectorType(_DOUBLE, lanes), context.get_data_type(tag)
+    size = context.get_abi_sizeof(stored)
+    before = builder.block
+    body, after = builder.append_basic_block("raise"), builder.append_basic_block("raised")
+    builder.branch(body)
+    builder.position_at_end(body)
+    i = builder.phi(_WHOLE)
+    for line in range(0, _VECTORS * lanes * size, LINE_BYTES):
+        prefetch_line(
+            builder, builder.add(ahead, builder.add(builder.mul(i, _WHOLE(size)), _WHOLE(line))), _SECOND_LEVEL
+        )
+    indices = [builder.add(i, _WHOLE(number * lanes)) for number in range(_VECTORS)]
+    logits = [
+        pointer_at(builder, x, builder.add(start, index), stored, ir.VectorType(stored, lanes)) for index in indices
+    ]
+    powers = exponential_of(builder, [_numbers(builder, pointer, tag, lanes) for pointer in logits], precision)
+    for power, index in zip(powers, indices, strict=True):
+        builder.store(power, pointer_at(builder, scratch, builder.add(place, index), _DOUBLE, doubles)).align = 8
+    if beside is not None:
+        beside(powers, indices)
+    step = builder.add(i, _WHOLE(_VECTORS * lanes))
+    i.add_incoming(_WHOLE(0), before)
+    i.add_incoming(step, body)
+    builder.cbranch(builder.icmp_signed("<", step, count), body, after)
+    builder.position_at_end(after)
 
 
-raise_run = _raise_run("raise_run", summed=False, doc="Write e**x of a run of logits to scratch.")
-raise_run_and_sum = _raise_run(
-    "raise_run_and_sum", summed=True, doc="Write e**x of one class, and add it to the sums of rows with another target."
-)
+@intrinsic
+def raise_run(
+    typing_context: Any,
+    x: Any,  # address of the logits
+    start: Any,  # the first one
+    ahead: Any,  # address of what is asked for meanwhile, as many bytes
+    count: Any,  # a multiple of step_numbers, not 0
+    scratch: Any,
+    place: Any,  # where in scratch, in numbers, e**x goes
+    tag: Any,
+    precision: Any,  # see exp.exponential
+) -> Any:
+    """Write e**x of a run of logits to scratch."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, start, ahead, count, scratch, place, *_ = arguments
+        _write_loop(context, builder, (x, ahead, scratch), start, count, place, (tag, precision))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 6, tag, precision), generate
+
+
+@intrinsic
+def raise_run_and_sum(
+    typing_context: Any,
+    x: Any,  # as in raise_run, also the next five
+    start: Any,
+    ahead: Any,
+    count: Any,
+    scratch: Any,
+    place: Any,
+    sums: Any,  # where in scratch the rows' sums stand
+    targets: Any,  # and their classes
+    own: Any,  # the class of these logits
+    tag: Any,
+) -> Any:
+    """Write e**x of a run of one class, and add it to the sums of rows with another target."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, start, ahead, count, scratch, place, sums, targets, own, _ = arguments
+        lanes = vector_bytes(context) // 8
+        doubles, wholes = ir.VectorType(_DOUBLE, lanes), ir.VectorType(_WHOLE, lanes)
+        every_own, nothing = everywhere(builder, own, lanes), constant(doubles, 0.0)
+
+        def add(powers: list[Any], indices: list[Any]) -> None:
+            for power, index in zip(powers, indices, strict=True):
+                target = builder.load(pointer_at(builder, scratch, builder.add(targets, index), _WHOLE, wholes))
+                place = pointer_at(builder, scratch, builder.add(sums, index), _DOUBLE, doubles)
+                total = builder.load(place)
+                target.align = total.align = 8
+                others = builder.select(builder.icmp_signed("==", target, every_own), nothing, power)
+                builder.store(builder.fadd(total, others), place).align = 8
+
+        _write_loop(context, builder, (x, ahead, scratch), start, count, place, (tag, tag), add)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 9, tag), generate

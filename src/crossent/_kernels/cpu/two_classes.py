@@ -5,7 +5,8 @@ With d = x_other - x_target, exact enough in float64 for float32 logits at any d
     loss = log(1 + e**d) = max(d, 0) + log1p(a),   a = e**-|d|,   share = e**d / (1 + e**d) = (1 or a) / (1 + a)
 
 and the gradient is -share on the target and +share on the other class. One exponential a row instead of two, and no row
-that another kernel has to compute. A tile of rows goes through scratch in float64, every step of it as vectors.
+that another kernel has to compute: a is the square of e**(-|d| / 2), which float64 holds for |d| up to 1400, so that not
+even a weight of 1e300 meets a number that has vanished. A tile of rows goes through scratch, every step of it as vectors.
 
 Traffic in bytes: rows * 2 * size read, and as much written with a gradient.
 """
@@ -23,8 +24,10 @@ from crossent._kernels.cpu.row_gradient import copy_out
 
 # 16 KB of scratch in all: half of the first-level cache.
 TILE_ROWS = 256
-_TARGET, _DISTANCE, _FALL, _LOSS, _FACTOR, _SCALE, _SECOND = (TILE_ROWS * line for line in range(7))
+_TARGET, _DISTANCE, _ROOT, _LOSS, _FACTOR, _SCALE, _SECOND = (TILE_ROWS * line for line in range(7))
 _RESULT = 7 * TILE_ROWS
+# 1 + a is 1 from here on, to 2**-60.
+_FAINT = 42.0
 SCRATCH_BYTES = (_RESULT + 2 * TILE_ROWS) * 8
 
 
@@ -40,52 +43,59 @@ def read_weights(weights: Any, scales: Any, scale: Any, unit: Any, start: Any, c
 
 
 @inline
-def read_distances(
-    x: Any, offset: Any, row_stride: Any, class_stride: Any, targets: Any, count: Any, scratch: Any, tag: Any
-) -> Any:
-    """Fill in the targets, -1 for rows left out, the distances, and minus their sizes."""
+def read_differences(x: Any, rows: Any, strides: Any, scratch: Any, tag: Any) -> Any:
+    """Fill in how far the second class is ahead of the first."""
     wide_vectors()
+    outer_index, inner_index, inner, count = rows
+    outer_stride, row_stride, class_stride = strides
+    offset = outer_index * outer_stride + inner_index * row_stride
+    even = inner_index + count <= inner
     # the same loop three times: with constant strides it becomes vectors
-    if row_stride == 2 and class_stride == 1:
+    if even and row_stride == 2 and class_stride == 1:
         for r in range(count):
             first, second = load(x, offset + 2 * r, tag, 1.0), load(x, offset + 2 * r + 1, tag, 1.0)
             store(scratch, _DISTANCE + r, second - first, 1.0)
-    elif row_stride == 1:
+    elif even and row_stride == 1:
         for r in range(count):
             first, second = load(x, offset + r, tag, 1.0), load(x, offset + class_stride + r, tag, 1.0)
             store(scratch, _DISTANCE + r, second - first, 1.0)
     else:
         for r in range(count):
-            first = load(x, offset + r * row_stride, tag, 1.0)
-            second = load(x, offset + r * row_stride + class_stride, tag, 1.0)
-            store(scratch, _DISTANCE + r, second - first, 1.0)
+            place = outer_index * outer_stride + inner_index * row_stride
+            store(scratch, _DISTANCE + r, load(x, place + class_stride, tag, 1.0) - load(x, place, tag, 1.0), 1.0)
+            inner_index += 1
+            if inner_index == inner:
+                outer_index, inner_index = outer_index + 1, np.int64(0)
+
+
+@inline
+def finish_rows(targets: Any, weights: Any, start: Any, count: Any, scratch: Any, tag: Any) -> Any:
+    """Fill in the losses, and the gradients on the second class."""
+    wide_vectors()
     for r in range(count):
-        target, distance = load_integer(targets, r), load(scratch, _DISTANCE + r, 1.0, 1.0)
-        target = choose(load(scratch, _FACTOR + r, 1.0, 1.0) == 0.0, np.int64(-1), target)
+        target, distance = load_integer(targets, start + r), load(scratch, _DISTANCE + r, 1.0, 1.0)
+        if weights != 0:
+            target = choose(load(weights, start + r, 1.0, 1.0) == 0.0, np.int64(-1), target)
         distance = choose(target == 1, 0.0 - distance, distance)
         distance = choose(target < 0, 0.0, distance)
         store(scratch, _TARGET + r, target, target)
         store(scratch, _DISTANCE + r, distance, 1.0)
-        store(scratch, _FALL + r, 0.0 - abs(distance), 1.0)
-
-
-@inline
-def finish_rows(count: Any, scratch: Any, tag: Any) -> Any:
-    """Fill in the losses, and the gradients on the second class."""
-    wide_vectors()
+        store(scratch, _ROOT + r, -0.5 * abs(distance), 1.0)
     steps = count // step_numbers() * step_numbers()
     if steps > 0:
-        fall, none = np.int64(_FALL), np.int64(0)
-        raise_run(scratch, fall, scratch, steps, scratch, fall, none, none, none, 1.0, tag)
+        raise_run(scratch, np.int64(_ROOT), scratch, steps, scratch, np.int64(_ROOT), 1.0, tag)
     for r in range(steps, count):
-        store(scratch, _FALL + r, exponential(load(scratch, _FALL + r, 1.0, 1.0), tag), 1.0)
+        store(scratch, _ROOT + r, exponential(load(scratch, _ROOT + r, 1.0, 1.0), tag), 1.0)
     for r in range(count):
-        distance, fall = load(scratch, _DISTANCE + r, 1.0, 1.0), load(scratch, _FALL + r, 1.0, 1.0)
+        distance, root = load(scratch, _DISTANCE + r, 1.0, 1.0), load(scratch, _ROOT + r, 1.0, 1.0)
         target = load_integer(scratch, _TARGET + r)
-        behind = distance > 0.0
+        factor, scale = load(scratch, _FACTOR + r, 1.0, 1.0), load(scratch, _SCALE + r, 1.0, 1.0)
+        fall = root * root
+        behind, faint = distance > 0.0, distance < -_FAINT
         log = log1p_single(fall) if same_type(tag, np.float32(0)) else log1p_positive(fall)
-        loss = (choose(behind, distance, 0.0) + log) * load(scratch, _FACTOR + r, 1.0, 1.0)
-        share = choose(behind, 1.0, fall) / (1.0 + fall) * load(scratch, _SCALE + r, 1.0, 1.0)
+        # a is its own logarithm, and its own share, where it is faint: its two halves are multiplied by the weight in turn
+        loss = choose(faint, root * factor * root, (choose(behind, distance, 0.0) + log) * factor)
+        share = choose(faint, root * scale * root, choose(behind, 1.0, fall) / (1.0 + fall) * scale)
         share = choose(target == 1, 0.0 - share, share)
         loss = choose(distance == distance, loss, np.nan)  # the logarithm has lost a NaN
         store(scratch, _LOSS + r, choose(target < 0, 0.0, loss), 1.0)
@@ -93,27 +103,21 @@ def finish_rows(count: Any, scratch: Any, tag: Any) -> Any:
 
 
 @inline
-def write_gradient(
-    gradient: Any,
-    place: Any,
-    row_stride: Any,
-    class_stride: Any,
-    size: Any,
-    count: Any,
-    stream: Any,
-    scratch: Any,
-    out_tag: Any,
-) -> Any:
+def write_gradient(gradient: Any, size: Any, rows: Any, strides: Any, stream: Any, scratch: Any, out_tag: Any) -> Any:
     """Write both classes' gradients; runs of them through scratch, where they can be vectors."""
     wide_vectors()
+    outer_index, inner_index, inner, count = rows
+    outer_stride, row_stride, class_stride = strides
+    place = outer_index * outer_stride + inner_index * row_stride
+    even = inner_index + count <= inner
     result = scratch + _RESULT * 8
-    if row_stride == 2 and class_stride == 1:
+    if even and row_stride == 2 and class_stride == 1:
         for r in range(count):
             second = load(scratch, _SECOND + r, 1.0, 1.0)
             store(result, 2 * r, narrow(0.0 - second, out_tag), out_tag)
             store(result, 2 * r + 1, narrow(second, out_tag), out_tag)
         copy_out(result, gradient + place * size, 2 * count * size, stream)
-    elif row_stride == 1:
+    elif even and row_stride == 1:
         for r in range(count):
             second = load(scratch, _SECOND + r, 1.0, 1.0)
             store(result, r, narrow(0.0 - second, out_tag), out_tag)
@@ -122,9 +126,13 @@ def write_gradient(
         copy_out(result + TILE_ROWS * size, gradient + (place + class_stride) * size, count * size, stream)
     else:
         for r in range(count):
-            second, own = load(scratch, _SECOND + r, 1.0, 1.0), gradient + (place + r * row_stride) * size
+            own = gradient + (outer_index * outer_stride + inner_index * row_stride) * size
+            second = load(scratch, _SECOND + r, 1.0, 1.0)
             store(own, np.int64(0), narrow(0.0 - second, out_tag), out_tag)
             store(own, class_stride, narrow(second, out_tag), out_tag)
+            inner_index += 1
+            if inner_index == inner:
+                outer_index, inner_index = outer_index + 1, np.int64(0)
 
 
 @kernel
@@ -155,24 +163,21 @@ def rows(
 ) -> Any:
     """Losses, and where asked for gradients, of rows first to last."""
     outer_index, inner_index = first // inner, first % inner
-    start = first
-    read_weights(np.int64(0), np.int64(0), scale, unit, start, np.int64(TILE_ROWS), scratch)
-    while start < last:
-        count = smaller(smaller(np.int64(TILE_ROWS), last - start), inner - inner_index)
-        place = outer_index * outer_stride + inner_index * inner_stride
+    strides = (outer_stride, inner_stride, class_stride)
+    out_strides = (gradient_outer_stride, gradient_inner_stride, gradient_class_stride)
+    read_weights(np.int64(0), np.int64(0), scale, unit, first, np.int64(TILE_ROWS), scratch)
+    for start in range(first, last, TILE_ROWS):
+        count = smaller(np.int64(TILE_ROWS), last - start)
+        tile = (outer_index, inner_index, inner, count)
         if weights != 0 or scales != 0:
             read_weights(weights, scales, scale, unit, start, count, scratch)
-        read_distances(x, place, inner_stride, class_stride, targets + 8 * start, count, scratch, tag)
-        finish_rows(count, scratch, tag)
+        read_differences(x, tile, strides, scratch, tag)
+        finish_rows(targets, weights, start, count, scratch, tag)
         for r in range(count):
             store(losses, start + r, load(scratch, _LOSS + r, 1.0, 1.0), loss_tag)
         if gradient != 0:
-            out_place = outer_index * gradient_outer_stride + inner_index * gradient_inner_stride
-            strides = (gradient_inner_stride, gradient_class_stride, gradient_size)
-            write_gradient(gradient, out_place, *strides, count, stream, scratch, out_tag)
-        start += count
+            write_gradient(gradient, gradient_size, tile, out_strides, stream, scratch, out_tag)
         inner_index += count
-        if inner_index == inner:
-            outer_index, inner_index = outer_index + 1, np.int64(0)
+        outer_index, inner_index = outer_index + inner_index // inner, inner_index % inner
     if stream:
         fence()
