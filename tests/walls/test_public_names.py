@@ -42,10 +42,12 @@ PUBLIC_NAMES = (
 )
 NAMES_OF_THE_TORCH_DOOR = (
     "CrossEntropyLoss",
+    "LinearCrossEntropyLoss",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "kl_div",
+    "linear_cross_entropy",
     "nll_loss",
 )
 DOCUMENTED = tuple(name for name in PUBLIC_NAMES if name != "__version__")

@@ -80,13 +80,26 @@ def warm_up(dtype: Any = np.float32, /) -> None:
     except TypeError:
         message = f"`dtype` must be a floating-point dtype ({FLOATS}); got {dtype!r}."
         raise DtypeError(message) from None
-    for classes in (4, 2 * MOST_CLASSES):  # the two layouts
+    for classes in (2, 4, 2 * MOST_CLASSES):  # the three kernels
         logits = np.zeros((2, classes), wanted)
         logits[1] = 2000.0  # beyond the few classes' fast range
         as_numbers(logits, "dtype")
         cross_entropy(logits, np.zeros(2, np.int64))
         cross_entropy_and_grad(logits, np.zeros(2, np.int64))
         cross_entropy_and_grad(logits, np.full(logits.shape, 1.0 / classes))
+
+
+def memory_budget_bytes() -> int:
+    """Return how many bytes of logits a linear head holds unless it is told: 1/256 of the memory, 32 to 256 MB.
+
+    Enough rows for a matrix product to be as fast as with all of them (a few hundred; 64 MB are 333 rows of 50 304 classes),
+    and little beside the head itself.
+    """
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # a system that does not say
+        total = 0
+    return min(max(total // 256, 32 * 2**20), 256 * 2**20)
 
 
 def show_config() -> dict[str, Any]:
@@ -100,8 +113,8 @@ def show_config() -> dict[str, Any]:
     Examples
     --------
     >>> sorted(show_config())
-    ['available_threads', 'kernel_cache', 'llvmlite', 'machine', 'num_threads', 'numba', 'numpy', 'platform', 'process',
-    'python']
+    ['available_threads', 'kernel_cache', 'linear_memory_budget', 'llvmlite', 'machine', 'num_threads', 'numba', 'numpy',
+    'platform', 'process', 'python']
     """
     folder = _jit.cache_folder()
     return {
@@ -114,4 +127,5 @@ def show_config() -> dict[str, Any]:
         "num_threads": _threads.num_threads(),
         "available_threads": _threads.available_threads(),
         "kernel_cache": str(folder) if folder is not None else None,
+        "linear_memory_budget": memory_budget_bytes(),
     }

@@ -12,15 +12,18 @@ del torch
 # not before it is known that torch is there
 from crossent.torch.cross_entropy import binary_cross_entropy, nll_loss
 from crossent.torch.divergence import kl_div
-from crossent.torch.modules import CrossEntropyLoss
+from crossent.torch.linear_cross_entropy import linear_cross_entropy
+from crossent.torch.modules import CrossEntropyLoss, LinearCrossEntropyLoss
 from crossent.torch.sigmoid_cross_entropy import binary_cross_entropy_with_logits
 from crossent.torch.softmax_cross_entropy import cross_entropy
 
 __all__ = [
     "CrossEntropyLoss",
+    "LinearCrossEntropyLoss",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "kl_div",
+    "linear_cross_entropy",
     "nll_loss",
 ]

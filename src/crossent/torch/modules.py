@@ -1,7 +1,10 @@
 """The PyTorch door's modules: torch.nn's, with the functions of this door underneath."""
 
+from typing import Any
+
 import torch
 
+from crossent.torch.linear_cross_entropy import linear_cross_entropy
 from crossent.torch.softmax_cross_entropy import cross_entropy
 
 
@@ -25,4 +28,49 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
+        )
+
+
+class LinearCrossEntropyLoss(torch.nn.LinearCrossEntropyLoss):
+    """torch.nn.LinearCrossEntropyLoss over `crossent.torch.linear_cross_entropy`: its arguments, attributes and state.
+
+    Parameters
+    ----------
+    in_features, num_classes : int
+        The shape of the head.
+    shift, memory_budget : optional
+        See `linear_cross_entropy`.
+    **options
+        torch's: bias, device, dtype, reduction, weight, ignore_index, label_smoothing; with out_features the module is torch's.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = LinearCrossEntropyLoss(4, 10)
+    >>> loss(torch.zeros(3, 4), torch.tensor([1, 2, 3])).backward()
+    >>> loss.linear.weight.grad.shape
+    torch.Size([10, 4])
+    """
+
+    def __init__(
+        self, in_features: int, num_classes: int, *, shift: int = 0, memory_budget: int | None = None, **options: Any
+    ) -> None:
+        super().__init__(in_features, num_classes, **options)
+        self.shift, self.memory_budget = shift, memory_budget
+
+    def forward(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:  # torch's name
+        """Return the loss of hidden states against class ids or distributions."""
+        if self.out_features:
+            return super().forward(input, target)
+        return linear_cross_entropy(
+            input,
+            self.linear.weight,
+            target,
+            linear_bias=self.linear.bias,
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=-100 if self.ignore_index is None else self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            shift=self.shift,
+            memory_budget=self.memory_budget,
         )

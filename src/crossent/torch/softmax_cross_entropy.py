@@ -11,13 +11,13 @@ from crossent.torch._closed_form import effective_targets
 from crossent.torch._library import compiled_cross_entropy
 from crossent.torch._rows import Settings
 
-_FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 _HALVES = frozenset({torch.float16, torch.bfloat16})
 _INTEGERS = frozenset(
     {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64}
 )
 _REDUCTIONS = frozenset({"none", "mean", "sum"})
-_TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})
+TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 def cross_entropy(
@@ -134,19 +134,19 @@ def _readable(
     for tensor in (logits, target) if weight is None else (logits, target, weight):
         # while it compiles, torch has fakes of its own class stand in for tensors
         if (
-            not (type(tensor) in _TENSORS or torch.compiler.is_compiling())
+            not (type(tensor) in TENSORS or torch.compiler.is_compiling())
             or tensor.device.type != "cpu"
             or tensor.layout is not torch.strided
         ):
             return False
-    if logits.dtype not in _FLOATS or not logits.dim() or not logits.numel():
+    if logits.dtype not in FLOATS or not logits.dim() or not logits.numel():
         return False
     axis = min(1, logits.dim() - 1)
     classes = logits.shape[axis]
-    if target.dtype in _FLOATS:
+    if target.dtype in FLOATS:
         fits = target.shape == logits.shape
     else:
         fits = target.dtype in _INTEGERS and target.shape == logits.shape[:axis] + logits.shape[axis + 1 :]
-    if weight is not None and (weight.shape != (classes,) or weight.dtype not in _FLOATS):
+    if weight is not None and (weight.shape != (classes,) or weight.dtype not in FLOATS):
         return False
     return fits and reduction in _REDUCTIONS and 0.0 <= label_smoothing <= 1.0
