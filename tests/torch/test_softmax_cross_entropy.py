@@ -213,6 +213,35 @@ def test_backward_twice_with_any_upstream_and_nothing_written_to() -> None:
     assert logits._version == version
 
 
+@pytest.mark.parametrize("shape", [(8, 5), (300, 400), (6, 4, 3)], ids=str)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_gradient_made_with_the_loss_is_the_one_made_anew(shape: tuple[int, ...], smoothing: float) -> None:
+    """The first backward gets what forward has kept, a second one and one that is differentiated compute it."""
+    logits, ids = drawn(shape, torch.float32, soft=False)
+    logits.requires_grad_()
+    for upstream in (torch.tensor(1.0), torch.tensor(-0.5)):
+        loss = ours(logits, ids, label_smoothing=smoothing)
+        (kept,) = torch.autograd.grad(loss, logits, upstream, retain_graph=True)
+        copy = kept.clone()
+        (anew,) = torch.autograd.grad(loss, logits, upstream, retain_graph=True)
+        same(kept, anew, rtol=2e-7, atol=0)
+        (differentiated,) = torch.autograd.grad(
+            ours(logits, ids, label_smoothing=smoothing), logits, upstream, create_graph=True
+        )
+        same(differentiated.detach(), anew, rtol=0, atol=0)
+        assert differentiated.requires_grad
+        same(kept, copy, rtol=0, atol=0)
+
+
+def test_forward_mode_without_torch_func() -> None:
+    logits, ids = torch.randn(8, 5).double(), torch.randint(0, 5, (8,))
+    change = torch.randn_like(logits)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(logits.requires_grad_(), change)
+        tangents = [torch.autograd.forward_ad.unpack_dual(f(dual, ids)).tangent for f in (ours, F.cross_entropy)]
+    same(*tangents)
+
+
 def test_what_nobody_takes_part_in() -> None:
     logits, ids = torch.randn(3, 4, requires_grad=True), torch.full((3,), -100)
     for reduction in ("mean", "sum", "none"):

@@ -17,7 +17,7 @@ from crossent.arrays.exact_sum import mean_of_few
 # With as much gradient one thread takes these faster than a second one can be reached.
 _MOST_BYTES = WORTH_SPREADING_BYTES // 2
 _FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
-_PLAIN = read_options(label_smoothing=0.0, reduction="mean", denominator="weight", base=None, empty="nan")
+PLAIN = read_options(label_smoothing=0.0, reduction="mean", denominator="weight", base=None, empty="nan")
 
 
 def mean_and_gradient(
@@ -33,7 +33,7 @@ def mean_and_gradient(
         return None
     if axis not in (-1, 1) or not (logits.flags.c_contiguous and targets.flags.c_contiguous):
         return None
-    if options is not _PLAIN and options != _PLAIN:  # equal options are the same object unless that left their cache
+    if options is not PLAIN and options != PLAIN:  # equal options are the same object unless that left their cache
         return None
     ids = address_of(targets)
     if any_outside(ids, rows, classes):

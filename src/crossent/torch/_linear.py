@@ -134,7 +134,7 @@ class LinearCrossEntropy(torch.autograd.Function):
             if head.weight is not None and not head.target.is_floating_point():
                 ids = _rows.as_ids(head.target, settings, torch.Size((len(hidden), len(linear_weight)))).ids
                 ctx.denominator = ExactSum().add(head.weight.double().numpy()[ids]).value()
-        losses, total, made = solve(head, wanted, _inverse(ctx.denominator), None)
+        losses, total, made = solve(head, wanted, _rows.inverse(ctx.denominator), None)
         if any(wanted):
             ctx.made = made
         if settings.reduction == "none":
@@ -152,7 +152,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         else:
             scale = float(upstream)
         if made is None:
-            made = solve(ctx.head, tuple(ctx.needs_input_grad[:3]), scale * _inverse(ctx.denominator), scales)[2]
+            made = solve(ctx.head, tuple(ctx.needs_input_grad[:3]), scale * _rows.inverse(ctx.denominator), scales)[2]
             scale = 1.0
         results = []
         for gradient, tensor in zip(
@@ -162,7 +162,3 @@ class LinearCrossEntropy(torch.autograd.Function):
                 gradient *= scale
             results.append(None if gradient is None else gradient.to(tensor.dtype))
         return (*results, None)
-
-
-def _inverse(denominator: float) -> float:
-    return 1.0 / denominator if denominator else 0.0

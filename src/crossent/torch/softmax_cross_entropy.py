@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
 from torch.nn import _reduction
 
-from crossent.torch._autograd import CrossEntropy, total_weight
+from crossent.torch._autograd import CrossEntropy, EagerCrossEntropy, total_weight
 from crossent.torch._closed_form import effective_targets
 from crossent.torch._library import compiled_cross_entropy
 from crossent.torch._rows import Settings
@@ -112,7 +112,8 @@ def cross_entropy(
             settings.label_smoothing,
             settings.loss_dtype,
         )
-    return CrossEntropy.apply(input, target, weight, settings)
+    function = CrossEntropy if torch._C._are_functorch_transforms_active() else EagerCrossEntropy
+    return function.apply(input, target, weight, settings)
 
 
 def _with_weight_gradient(
