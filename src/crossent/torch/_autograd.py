@@ -12,7 +12,7 @@ from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 
 from crossent.arrays.machine import memory_budget_bytes
-from crossent.torch import _closed_form, _rows
+from crossent.torch import _closed_form, _room, _rows
 from crossent.torch._rows import Settings
 
 # Gradients up to this size are kept from forward to backward; larger ones are made there, at the price of reading the
@@ -130,7 +130,7 @@ class EagerCrossEntropy(torch.autograd.Function):
             return torch.scalar_tensor(value, dtype=settings.loss_dtype)  # 1 us; torch.tensor takes 2.6
         rows, weights = _rows.as_targets(target, settings, logits.shape), _rows.class_weights(weight)
         divisor = _rows.total_weight(rows, weights) if settings.reduction == "mean" else 1.0
-        out = _rows.empty_like(logits)
+        out = _room.empty_like(logits)
         problem = _rows.solve(logits, rows, weights, settings, scale=_rows.inverse(divisor), out=out)
         ctx.gradient = out
         return torch.tensor(problem.exact_total().divided_by(divisor), dtype=settings.loss_dtype)
@@ -162,7 +162,7 @@ class Gradient(torch.autograd.Function):
         settings: Settings,
     ) -> torch.Tensor:
         scale, scales = _rows.rows_of(upstream)
-        out = _rows.empty_like(logits)
+        out = _room.empty_like(logits)
         rows = _rows.as_targets(target, settings, logits.shape)
         _rows.solve(logits, rows, _rows.class_weights(weight), settings, scale=scale, scales=scales, out=out)
         return out

@@ -114,21 +114,6 @@ def solve(
     return problem
 
 
-# From here on NumPy asks the system for large pages, and torch does not: a gradient of 512 MB took 213 ms with the loss, most of
-# it for 131 072 small pages, and 75 with large ones.
-_LARGE_BYTES = 4 * 2**20
-_STORED = {torch.float16: torch.int16, torch.bfloat16: torch.int16}
-
-
-def empty_like(logits: torch.Tensor) -> torch.Tensor:
-    """Return a tensor to fill, laid out as another one."""
-    if logits.nbytes < _LARGE_BYTES or not logits.is_contiguous():
-        return torch.empty_like(logits)
-    stored = _STORED.get(logits.dtype, logits.dtype)
-    room = np.empty(tuple(logits.shape), str(stored).removeprefix("torch."))
-    return torch.from_numpy(room).view(logits.dtype)
-
-
 def small_mean(
     logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, settings: Settings
 ) -> tuple[float, torch.Tensor] | None:
