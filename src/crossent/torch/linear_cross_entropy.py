@@ -72,9 +72,9 @@ def linear_cross_entropy(
 
     Notes
     -----
-    Peak memory beyond inputs and gradients: the budget. Gradients are made with the loss and summed in float32 (float64 for
-    float64); float16 and bfloat16 weights are converted a part at a time, never as a whole.
-    Accuracy: that of the matrix product, then of `crossent.torch.cross_entropy`. Losses and the gradient of `input` have the
+    Peak memory beyond inputs and gradients: the budget; for float16 and bfloat16 also the weight's gradient in float32, in
+    which the chunks are added. Gradients are made with the loss.
+    Accuracy: that of torch's matrix product, then of `crossent.torch.cross_entropy`. Losses and the gradient of `input` have the
     same bits for any budget as far as the matrix product gives a row the same bits among other rows; sums over chunks, the
     gradients of weight and bias, are rounded once more for each chunk.
     Once differentiable. With other tensors than strided ones on the CPU, or a head of more dimensions, it is
