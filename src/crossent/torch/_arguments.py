@@ -1,6 +1,11 @@
 """What every drop-in reads the same way."""
 
+import torch
+from torch.autograd import forward_ad
 from torch.nn import _reduction
+
+FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
@@ -9,3 +14,37 @@ def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str)
         reduction = _reduction.legacy_get_string(size_average, reduce)
     _reduction.get_enum(reduction)
     return reduction
+
+
+def is_traced() -> bool:
+    """Say whether somebody records what is done, so that operators have to do it: compilers, torch.jit, dispatch modes."""
+    return bool(
+        torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+    )
+
+
+def is_differentiated(tensor: torch.Tensor | None) -> bool:
+    """Say whether a derivative with respect to a tensor is wanted, in either mode."""
+    if tensor is None:
+        return False
+    if torch.compiler.is_compiling():
+        return bool(tensor.requires_grad)
+    if tensor.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        return True
+    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None
+
+
+def is_plain(tensor: torch.Tensor) -> bool:
+    """Say whether the kernels can read a tensor where it lies."""
+    # while it compiles, torch has fakes of its own class stand in for tensors, and does not let their bits be asked for
+    if torch.compiler.is_compiling():
+        return tensor.device.type == "cpu" and tensor.layout is torch.strided
+    return (
+        (type(tensor) in TENSORS or is_traced())
+        and tensor.device.type == "cpu"
+        and tensor.layout is torch.strided
+        and not tensor.is_neg()
+        and torch._C._get_tracing_state() is None
+    )

@@ -1,14 +1,15 @@
 """Autograd for the softmax loss: values and gradients from the kernels, everything beyond from the closed forms.
 
-Nothing of the size of the logits is kept between forward and backward but the logits themselves: the gradient is computed
-when it is asked for, one read and one write of memory, with the upstream gradient folded in.
+The gradient is computed when it is asked for, one read and one write of memory, with the upstream gradient folded in; or with
+the loss where it may be kept (EagerCrossEntropy).
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch._C._functorch import is_legacy_batchedtensor
+from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedtensor
 from torch.autograd import forward_ad
 
 from crossent.arrays.machine import memory_budget_bytes
@@ -34,7 +35,7 @@ def loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
         return torch.from_numpy(problem.losses).to(settings.loss_dtype)
     total = problem.exact_total()
     value = total.divided_by(_rows.total_weight(rows, weights) if settings.reduction == "mean" else 1)
-    return torch.tensor(value, dtype=settings.loss_dtype)
+    return torch.tensor(value, dtype=settings.loss_dtype, device="cpu")
 
 
 class CrossEntropy(torch.autograd.Function):
@@ -60,9 +61,8 @@ class CrossEntropy(torch.autograd.Function):
         of_rows = upstream_of_rows(upstream, logits, target, weight, settings)
         of_logits = of_target = None
         if ctx.needs_input_grad[0]:
-            if is_legacy_batchedtensor(
-                upstream
-            ):  # torch.autograd.grad(is_grads_batched=True) knows no rule for Gradient
+            # torch.autograd.grad(is_grads_batched=True) knows no rule for Gradient
+            if is_legacy_batchedtensor(upstream):
                 of_logits = _closed_form.gradient(of_rows, logits, target, weight, settings)
             else:
                 of_logits = Gradient.apply(of_rows, logits, target, weight, settings)
@@ -75,18 +75,20 @@ class CrossEntropy(torch.autograd.Function):
         logits, target, weight = ctx.saved_tensors
         settings = ctx.settings
         shape = settings.rows_shape(logits.shape)
-        ones = torch.ones((), dtype=settings.loss_dtype).expand(shape)
-        change = torch.zeros(shape, dtype=settings.loss_dtype)
+        # sums of halves would overflow, so that float64 is what everything is added in
+        ones = torch.ones((), dtype=torch.float64, device="cpu").expand(shape)
+        change = torch.zeros(shape, dtype=torch.float64, device="cpu")
         if logits_t is not None:
             gradient = Gradient.apply(ones, logits, target, weight, settings)
-            change = change + (gradient * logits_t).sum(settings.class_axis)
+            change = change + (gradient.double() * logits_t).sum(settings.class_axis)
         if target_t is not None and target_t.is_floating_point():
             gradient = _closed_form.target_gradient(ones, logits, target, weight, settings)
-            change = change + (gradient * target_t).sum(settings.class_axis)
-        if settings.reduction == "none":
-            return change
-        total = change.sum()
-        return total / _denominator(logits, target, weight, settings) if settings.reduction == "mean" else total
+            change = change + (gradient.double() * target_t).sum(settings.class_axis)
+        if settings.reduction != "none":
+            change = change.sum()
+        if settings.reduction == "mean":
+            change = change / _denominator(logits, target, weight, settings)
+        return change.to(settings.loss_dtype)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[torch.Tensor, int]:
@@ -97,15 +99,16 @@ class CrossEntropy(torch.autograd.Function):
             weights = weight.movedim(in_dims[2], 0)
             with_weights = zip(logits, target, weights, strict=True)
             return torch.stack([CrossEntropy.apply(*three, settings) for three in with_weights]), 0
-        batched = replace(settings, class_axis=settings.class_axis + 1, reduction="none")
-        rows = CrossEntropy.apply(logits, target, weight, batched)
+        axis = settings.class_axis + 1
         if settings.reduction == "none":
-            return rows, 0
-        sums = rows.reshape(size, -1).sum(1)
-        if settings.reduction == "sum":
-            return sums, 0
-        each = [_denominator(one, own, weight, settings) for one, own in zip(logits, target, strict=True)]
-        return sums / torch.as_tensor(each, dtype=sums.dtype), 0
+            return CrossEntropy.apply(logits, target, weight, replace(settings, class_axis=axis)), 0
+        batched = replace(settings, class_axis=axis, reduction="none", loss_dtype=torch.float64)
+        sums = CrossEntropy.apply(logits, target, weight, batched).reshape(size, -1).sum(1)
+        if settings.reduction == "mean" and target.is_floating_point():
+            sums = sums / settings.rows_shape(logits.shape[1:]).numel()
+        elif settings.reduction == "mean":
+            sums = sums / torch.stack([total_weight(own, weight, settings.ignore_index) for own in target.unbind(0)])
+        return sums.to(settings.loss_dtype), 0
 
 
 class EagerCrossEntropy(torch.autograd.Function):
@@ -119,30 +122,38 @@ class EagerCrossEntropy(torch.autograd.Function):
         ctx: Any, logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, settings: Settings
     ) -> torch.Tensor:
         ctx.save_for_backward(logits, target, weight)
-        if forward_ad._current_level >= 0:
-            ctx.save_for_forward(logits, target, weight)
         ctx.settings, ctx.gradient = settings, None
-        if not ctx.needs_input_grad[0] or settings.reduction == "none" or logits.nbytes > KEPT_BYTES:
+        forward_mode = forward_ad._current_level >= 0
+        if forward_mode:
+            ctx.save_for_forward(logits, target, weight)
+        # tangents want a gradient that can be differentiated; a half would be rounded before the upstream gradient scales it
+        may_keep = ctx.needs_input_grad[0] and not forward_mode and logits.dtype.itemsize > 2
+        if not may_keep or settings.reduction == "none" or logits.nbytes > KEPT_BYTES:
             return loss(logits, target, weight, settings)
         small = _rows.small_mean(logits, target, weight, settings)
         if small is not None:
             value, ctx.gradient = small
-            return torch.scalar_tensor(value, dtype=settings.loss_dtype)  # 1 us; torch.tensor takes 2.6
+            # 1 us; torch.tensor takes 2.6
+            return torch.scalar_tensor(value, dtype=settings.loss_dtype, device="cpu")
         rows, weights = _rows.as_targets(target, settings, logits.shape), _rows.class_weights(weight)
         divisor = _rows.total_weight(rows, weights) if settings.reduction == "mean" else 1.0
         out = _room.empty_like(logits)
         problem = _rows.solve(logits, rows, weights, settings, scale=_rows.inverse(divisor), out=out)
         ctx.gradient = out
-        return torch.tensor(problem.exact_total().divided_by(divisor), dtype=settings.loss_dtype)
+        return torch.tensor(problem.exact_total().divided_by(divisor), dtype=settings.loss_dtype, device="cpu")
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         gradient, ctx.gradient = ctx.gradient, None  # handed on as it is: a second backward makes it anew
-        if gradient is None or torch.is_grad_enabled() or ctx.needs_input_grad[1] or is_legacy_batchedtensor(upstream):
-            results: tuple[torch.Tensor | None, ...] = CrossEntropy.backward(ctx, upstream)
-            return results
-        scale = float(upstream)
-        return gradient if scale == 1.0 else gradient.mul_(scale), None, None, None
+        batched = is_legacy_batchedtensor(upstream) or is_functorch_wrapped_tensor(upstream)
+        plain = not (batched or torch.is_grad_enabled() or ctx.needs_input_grad[1])
+        if gradient is not None and plain:
+            ctx.saved_tensors  # noqa: B018  # torch's error where one of them was written to since
+            scale = float(upstream)
+            if math.isfinite(scale):  # else an ignored row's 0 would become NaN
+                return gradient if scale == 1.0 else gradient.mul_(scale), None, None, None
+        results: tuple[torch.Tensor | None, ...] = CrossEntropy.backward(ctx, upstream)
+        return results
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> torch.Tensor:

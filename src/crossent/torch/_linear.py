@@ -65,11 +65,11 @@ def solve(
 ) -> tuple[np.ndarray, ExactSum, Gradients]:
     """Return the row losses, their exact sum, and the gradients times scale, and times each row's."""
     rows, classes, step = len(head.hidden), len(head.linear_weight), head.rows_at_once()
-    room = torch.empty(step, classes, dtype=head.hidden.dtype)
+    room = torch.empty(step, classes, dtype=head.hidden.dtype, device="cpu")
     made = Gradients(
         torch.empty_like(head.hidden) if wanted[0] else None,
-        torch.zeros(head.linear_weight.shape, dtype=head.sums) if wanted[1] else None,
-        torch.zeros(classes, dtype=head.sums) if wanted[2] else None,
+        torch.zeros(head.linear_weight.shape, dtype=head.sums, device="cpu") if wanted[1] else None,
+        torch.zeros(classes, dtype=head.sums, device="cpu") if wanted[2] else None,
     )
     weights = _rows.class_weights(head.weight)
     losses = np.empty(rows, np.float64 if head.sums == torch.float64 else np.float32)
@@ -104,42 +104,58 @@ def _take_on(head: Head, made: Gradients, these: slice, hidden: torch.Tensor, of
         made.linear_bias += of_logits.sum(0, dtype=head.sums)
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a head is asked for besides its tensors."""
+
+    settings: Settings
+    budget_bytes: int
+    with_gradients: bool  # whether gradients may be asked for at all
+
+
 class LinearCrossEntropy(torch.autograd.Function):
     """The reduced loss of a head: its gradients are made together with it, where a scalar is what is wanted."""
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: torch.Tensor, linear_weight: torch.Tensor, linear_bias: torch.Tensor | None, head: Head
+        ctx: Any,
+        hidden: torch.Tensor,
+        linear_weight: torch.Tensor,
+        linear_bias: torch.Tensor | None,
+        target: torch.Tensor,
+        weight: torch.Tensor | None,
+        wish: Wish,
     ) -> torch.Tensor:
-        settings = head.settings
-        ctx.save_for_backward(hidden, linear_weight, linear_bias)
-        ctx.head, ctx.made = head, None
-        wanted = tuple(ctx.needs_input_grad[:3]) if settings.reduction != "none" else (False, False, False)
-        ctx.denominator = 1.0
+        settings = wish.settings
+        ctx.save_for_backward(hidden, linear_weight, linear_bias, target, weight)
+        ctx.wish, ctx.made, ctx.denominator = wish, None, 1.0
+        wanted = (False, False, False)
+        if wish.with_gradients and settings.reduction != "none":
+            wanted = tuple(ctx.needs_input_grad[:3])
         if settings.reduction == "mean":
             ctx.denominator = float(len(hidden))
-            if head.weight is not None and not head.target.is_floating_point():
-                ids = _rows.as_ids(head.target, settings, torch.Size((len(hidden), len(linear_weight)))).ids
-                ctx.denominator = ExactSum().add(head.weight.double().numpy()[ids]).value()
+            if weight is not None and not target.is_floating_point():
+                ids = _rows.as_ids(target, settings, torch.Size((len(hidden), len(linear_weight)))).ids
+                ctx.denominator = ExactSum().add(weight.double().numpy()[ids]).value()
+        head = Head(hidden, linear_weight, linear_bias, target, weight, settings, wish.budget_bytes)
         losses, total, made = solve(head, wanted, _rows.inverse(ctx.denominator), None)
         if any(wanted):
             ctx.made = made
         if settings.reduction == "none":
             return torch.from_numpy(losses).to(settings.loss_dtype)
-        return torch.tensor(total.divided_by(ctx.denominator), dtype=settings.loss_dtype)
+        return torch.tensor(total.divided_by(ctx.denominator), dtype=settings.loss_dtype, device="cpu")
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        hidden, linear_weight, linear_bias = ctx.saved_tensors
-        made, scale, scales = ctx.made, 1.0, None
-        ctx.made = None  # handed on as they are: a second backward makes them anew
-        if ctx.head.settings.reduction == "none":
-            scale, scales = _rows.rows_of(upstream)
-        else:
+        hidden, linear_weight, linear_bias, target, weight = ctx.saved_tensors
+        made, ctx.made = ctx.made, None  # handed on as they are: a second backward makes them anew
+        scale, scales = (1.0, None) if ctx.wish.settings.reduction != "none" else _rows.rows_of(upstream)
+        if ctx.wish.settings.reduction != "none":
             scale = float(upstream)
         if made is None:
-            made = solve(ctx.head, tuple(ctx.needs_input_grad[:3]), scale * _rows.inverse(ctx.denominator), scales)[2]
+            head = Head(hidden, linear_weight, linear_bias, target, weight, ctx.wish.settings, ctx.wish.budget_bytes)
+            made = solve(head, tuple(ctx.needs_input_grad[:3]), scale * _rows.inverse(ctx.denominator), scales)[2]
             scale = 1.0
         results = []
         for gradient, tensor in zip(
@@ -148,4 +164,4 @@ class LinearCrossEntropy(torch.autograd.Function):
             if gradient is not None and scale != 1.0:
                 gradient *= scale
             results.append(None if gradient is None else gradient.to(tensor.dtype))
-        return (*results, None)
+        return (*results, None, None, None)

@@ -19,7 +19,8 @@ _LARGE_BYTES = 4 * 2**20
 _FILLED = 0.75
 _STORED = {torch.float16: np.int16, torch.bfloat16: np.int16, torch.float32: np.float32, torch.float64: np.float64}
 
-_lock = threading.Lock()
+# reentrant: a lender may die, and want the lock, wherever Python allocates
+_lock = threading.RLock()
 _kept: "np.ndarray[Any, np.dtype[np.uint8]] | None" = None
 
 
@@ -72,7 +73,7 @@ def empty_like(tensor: torch.Tensor) -> torch.Tensor:
 
 def _after_fork() -> None:
     global _lock, _kept  # another thread of the parent may have held the lock
-    _lock, _kept = threading.Lock(), None
+    _lock, _kept = threading.RLock(), None
 
 
 if hasattr(os, "register_at_fork"):

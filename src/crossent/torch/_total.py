@@ -1,10 +1,11 @@
-"""The exact sum of a tensor, rounded once to its dtype: the same bits in any order. Linear, so its derivatives are plain."""
+"""The exact sum of a tensor, rounded once to float64: the same bits in any order. Linear, so its derivatives are plain."""
 
 from typing import Any
 
 import torch
 
 from crossent.arrays.exact_sum import ExactSum
+from crossent.torch._arguments import is_traced
 
 
 class Total(torch.autograd.Function):
@@ -13,19 +14,20 @@ class Total(torch.autograd.Function):
     @staticmethod
     def forward(rows: torch.Tensor) -> torch.Tensor:
         wide = rows.float() if rows.dtype.itemsize == 2 else rows
-        return torch.tensor(ExactSum().add(wide.detach().contiguous().numpy()).value(), dtype=rows.dtype)
+        total = ExactSum().add(wide.detach().contiguous().resolve_neg().numpy()).value()
+        return torch.tensor(total, dtype=torch.float64, device="cpu")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        ctx.shape = inputs[0].shape
+        ctx.shape, ctx.dtype = inputs[0].shape, inputs[0].dtype
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> torch.Tensor:
-        return upstream.expand(ctx.shape)
+        return upstream.to(ctx.dtype).expand(ctx.shape)
 
     @staticmethod
     def jvp(ctx: Any, rows_t: torch.Tensor) -> torch.Tensor:
-        return rows_t.sum()
+        return rows_t.double().sum()
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None], rows: torch.Tensor) -> tuple[torch.Tensor, int | None]:
@@ -35,9 +37,11 @@ class Total(torch.autograd.Function):
 
 
 def exactly(rows: torch.Tensor, reduction: str, denominator: torch.Tensor | float) -> torch.Tensor:
-    """Return the sum of rows, or their mean over a denominator."""
-    if torch.compiler.is_compiling() or type(rows) is not torch.Tensor or rows.device.type != "cpu":
-        total = rows.sum()  # torch's own order: exact sums are made on the CPU, outside of compiled graphs
-    else:
-        total = Total.apply(rows)
-    return total if reduction == "sum" else total / denominator
+    """Return the sum of rows, or their mean over a denominator, rounded to their dtype at the end."""
+    if type(rows) is not torch.Tensor or rows.device.type != "cpu" or is_traced():
+        total = rows.sum()  # torch's own order: exact sums are made on the CPU, outside of graphs
+        return total if reduction == "sum" else total / denominator
+    total = Total.apply(rows)
+    if reduction == "mean":
+        total = total / denominator
+    return total.to(rows.dtype)

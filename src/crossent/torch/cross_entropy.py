@@ -66,7 +66,7 @@ def nll_loss(
     rows = F.nll_loss(input, target, weight, ignore_index=ignore_index, reduction="none")
     if reduction == "none":
         return rows
-    return exactly(rows, reduction, total_weight(target, weight, ignore_index).to(rows.dtype))
+    return exactly(rows, reduction, total_weight(target.long(), weight, ignore_index))
 
 
 def binary_cross_entropy(

@@ -1,15 +1,18 @@
 """The PyTorch door's linear head: torch.nn.functional.linear_cross_entropy's signature, a budget instead of the logits."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
+from torch.autograd import forward_ad
 
 from crossent._checks import check_count
 from crossent.arrays.machine import memory_budget_bytes
 from crossent.errors import DtypeError, OptionError, ShapeError
-from crossent.torch._arguments import reduction_of
-from crossent.torch._linear import Head, LinearCrossEntropy
+from crossent.torch._arguments import FLOATS, is_differentiated, is_plain, is_traced, reduction_of
+from crossent.torch._linear import LinearCrossEntropy, Wish
 from crossent.torch._rows import Settings
-from crossent.torch.softmax_cross_entropy import FLOATS, TENSORS, cross_entropy
+from crossent.torch.softmax_cross_entropy import cross_entropy
 
 
 def linear_cross_entropy(
@@ -20,7 +23,7 @@ def linear_cross_entropy(
     linear_bias: torch.Tensor | None = None,
     weight: torch.Tensor | None = None,
     reduction: str = "mean",
-    ignore_index: int = -100,
+    ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     shift: int = 0,
     memory_budget: int | None = None,
@@ -45,8 +48,8 @@ def linear_cross_entropy(
         Class weights; they are not differentiated.
     reduction : {"mean", "sum", "none"}
         The mean divides by the weights of the rows that take part, for distributions by the number of rows.
-    ignore_index : int
-        Class id of rows that do not take part: they are left out before anything is multiplied.
+    ignore_index : int, optional
+        Class id of rows that do not take part, -100 if None: they are left out before anything is multiplied.
     label_smoothing : float
         Share of the targets that is spread over all classes, in [0, 1].
     shift : int
@@ -92,23 +95,25 @@ def linear_cross_entropy(
     0.407606
     """
     reduction = reduction_of(None, None, reduction)
+    ignore_index = -100 if ignore_index is None else ignore_index  # torch's word for it
     hidden, target = _shifted(input, target, shift)
-    settings = Settings(1, reduction, ignore_index, float(label_smoothing), input.dtype)
+    if target.dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16, torch.uint32, torch.uint64):
+        target = target.long()
     if not _readable(hidden, linear_weight, target, linear_bias, weight):
-        logits = F.linear(hidden, linear_weight, linear_bias)
-        soft = target.is_floating_point()
-        return cross_entropy(
-            logits.movedim(-1, 1) if logits.dim() > 2 else logits,
-            target.movedim(-1, 1) if soft and logits.dim() > 2 else target,
-            weight,
-            ignore_index=ignore_index,
-            reduction=reduction,
-            label_smoothing=label_smoothing,
+        return _through_logits(
+            hidden, linear_weight, linear_bias, target, weight, reduction, ignore_index, label_smoothing
         )
+    loss_dtype = hidden.dtype
+    if torch.is_autocast_enabled("cpu") and hidden.dtype != torch.float64:
+        # what torch.nn.functional.linear does there, and its loss is float32
+        dtype, loss_dtype = torch.get_autocast_dtype("cpu"), torch.float32
+        hidden, linear_weight = hidden.to(dtype), linear_weight.to(dtype)
+        linear_bias = None if linear_bias is None else linear_bias.to(dtype)
     _check(hidden, linear_weight, target, linear_bias, weight)
     if not 0.0 <= label_smoothing <= 1.0:
         message = f"`label_smoothing` must lie in [0, 1]; got {label_smoothing!r}."
         raise OptionError(message)
+    settings = Settings(1, reduction, ignore_index, float(label_smoothing), loss_dtype)
     budget = memory_budget_bytes() if memory_budget is None else check_count("memory_budget", memory_budget)
     leading = hidden.shape[:-1]
     rows = hidden.reshape(-1, hidden.shape[-1])
@@ -120,25 +125,34 @@ def linear_cross_entropy(
         if not bool(kept.all()):
             counted = kept.nonzero().squeeze(1)
             rows, targets = rows.index_select(0, counted), targets.index_select(0, counted)
-    head = Head(
-        rows.detach(),
-        linear_weight.detach(),
-        _detached(linear_bias),
-        targets.detach(),
-        _detached(weight),
-        settings,
-        budget,
-    )
-    loss: torch.Tensor = LinearCrossEntropy.apply(rows, linear_weight, linear_bias, head)
+    wish = Wish(settings, budget, with_gradients=torch.is_grad_enabled())
+    loss: torch.Tensor = LinearCrossEntropy.apply(rows, linear_weight, linear_bias, targets, weight, wish)
     if reduction != "none":
         return loss
     if counted is not None:
-        loss = torch.zeros(leading.numel(), dtype=loss.dtype).index_copy(0, counted, loss)
+        loss = torch.zeros(leading.numel(), dtype=loss.dtype, device="cpu").index_copy(0, counted, loss)
     return loss.reshape(leading)
 
 
-def _detached(tensor: torch.Tensor | None) -> torch.Tensor | None:
-    return None if tensor is None else tensor.detach()
+def _through_logits(
+    hidden: torch.Tensor,
+    linear_weight: torch.Tensor,
+    linear_bias: torch.Tensor | None,
+    target: torch.Tensor,
+    weight: torch.Tensor | None,
+    reduction: str,
+    ignore_index: int,
+    label_smoothing: float,
+) -> torch.Tensor:
+    """Return the loss of logits that are held, for what the chunks cannot do; a head of more dimensions is torch's."""
+    options: dict[str, Any] = {"reduction": reduction, "ignore_index": ignore_index, "label_smoothing": label_smoothing}
+    if linear_weight.dim() != 2:
+        return F.linear_cross_entropy(hidden, linear_weight, target, linear_bias=linear_bias, weight=weight, **options)
+    logits = F.linear(hidden, linear_weight, linear_bias)
+    if logits.dim() > 2:
+        logits = logits.movedim(-1, 1)
+        target = target.movedim(-1, 1) if target.is_floating_point() else target
+    return cross_entropy(logits, target, weight, **options)
 
 
 def _shifted(hidden: torch.Tensor, target: torch.Tensor, shift: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -156,18 +170,22 @@ def _shifted(hidden: torch.Tensor, target: torch.Tensor, shift: int) -> tuple[to
     return hidden.narrow(-2, 0, max(tokens - shift, 0)), target.narrow(axis, min(shift, tokens), max(tokens - shift, 0))
 
 
-def _readable(hidden: torch.Tensor, linear_weight: torch.Tensor, *others: torch.Tensor | None) -> bool:
-    """Say whether every tensor is one that the chunks can read: strided, on the CPU, a head of two dimensions."""
-    if torch.compiler.is_compiling() or linear_weight.dim() != 2:
+def _readable(
+    hidden: torch.Tensor,
+    linear_weight: torch.Tensor,
+    target: torch.Tensor,
+    linear_bias: torch.Tensor | None,
+    weight: torch.Tensor | None,
+) -> bool:
+    """Say whether the chunks can do it: strided tensors on the CPU, a head of two dimensions, one backward at most."""
+    if is_traced() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
         return False
-    tensors = [tensor for tensor in (hidden, linear_weight, *others) if tensor is not None]
-    return all(
-        type(tensor) in TENSORS
-        and tensor.device.type == "cpu"
-        and tensor.layout is torch.strided
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-        for tensor in tensors
-    )
+    if linear_weight.dim() != 2 or not (hidden.numel() and linear_weight.numel()):
+        return False
+    if is_differentiated(target) or is_differentiated(weight):
+        return False
+    tensors = (hidden, linear_weight, target, linear_bias, weight)
+    return all(is_plain(tensor) for tensor in tensors if tensor is not None)
 
 
 def _check(

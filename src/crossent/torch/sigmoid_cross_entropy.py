@@ -65,14 +65,22 @@ def binary_cross_entropy_with_logits(
     2.06115369216775e-09
     """
     reduction = reduction_of(size_average, reduce, reduction)
-    if target.size() != input.size() or not input.is_floating_point():  # torch has the words
+    weights = [tensor for tensor in (weight, pos_weight) if tensor is not None]
+    if (
+        target.size() != input.size()
+        or target.dtype != input.dtype
+        or not input.is_floating_point()
+        or any(torch.broadcast_shapes(tensor.shape, input.shape) != input.shape for tensor in weights)
+    ):  # torch knows what to make of it, or has the words
         return F.binary_cross_entropy_with_logits(input, target, weight, reduction=reduction, pos_weight=pos_weight)
-    logits = input.float() if input.dtype.itemsize == 2 else input  # halves are rounded once, at the end
+    half = input.dtype.itemsize == 2
+    result = torch.float32 if half and torch.is_autocast_enabled(input.device.type) else input.dtype
+    logits = input.float() if half else input  # halves are rounded once, at the end
     positive = target * F.softplus(-logits, threshold=_LINEAR_FROM)
     if pos_weight is not None:
         positive = positive * pos_weight
     losses = positive + (1 - target) * F.softplus(logits, threshold=_LINEAR_FROM)
     if weight is not None:
         losses = losses * weight
-    losses = losses.to(input.dtype)
+    losses = losses.to(result)
     return losses if reduction == "none" else exactly(losses, reduction, losses.numel())

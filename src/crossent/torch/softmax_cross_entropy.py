@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
+from torch.autograd import forward_ad
 from torch.nn import _reduction
 
-from crossent.torch._autograd import CrossEntropy, EagerCrossEntropy, total_weight
+from crossent.torch._arguments import FLOATS, is_differentiated, is_plain, is_traced
+from crossent.torch._autograd import CrossEntropy, EagerCrossEntropy, loss, total_weight
 from crossent.torch._closed_form import effective_targets
 from crossent.torch._library import compiled_cross_entropy
 from crossent.torch._rows import Settings
 
-FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 _HALVES = frozenset({torch.float16, torch.bfloat16})
 _INTEGERS = frozenset(
     {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64}
 )
 _REDUCTIONS = frozenset({"none", "mean", "sum"})
-TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 def cross_entropy(
@@ -69,7 +69,8 @@ def cross_entropy(
     Accuracy: as `crossent.cross_entropy`; a float32 loss is within 2 ulp and its gradient within 3 at every margin, where
     log_softmax's are 0 from 17 nats on. Sums and means are exact, then rounded to the dtype once.
     Derivatives: backward, double backward, forward mode, and `torch.func`'s transforms; with respect to logits,
-    distributions and weights. Only the inputs are kept for backward; the gradient is computed there.
+    distributions and weights. The gradient is made with the loss and kept where it is smaller than the memory budget of
+    `crossent.show_config()`, else in backward, from the inputs.
     Tensors that the kernels do not read (on other devices, of subclasses, while compiling) go to torch's own function.
 
     References
@@ -87,7 +88,7 @@ def cross_entropy(
     """
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
-    if not _readable(input, target, weight, reduction, label_smoothing):
+    if not _readable(input, target, weight, reduction, ignore_index, label_smoothing):
         return F.cross_entropy(
             input,
             target,
@@ -99,9 +100,11 @@ def cross_entropy(
     # autocast: torch's own takes float32 logits there; here the loss alone need be float32
     loss_dtype = torch.float32 if torch.is_autocast_enabled("cpu") and input.dtype in _HALVES else input.dtype
     settings = Settings(min(1, input.dim() - 1), reduction, ignore_index, float(label_smoothing), loss_dtype)
-    if weight is not None and weight.requires_grad:
+    if target.dtype not in FLOATS and target.dtype != torch.int64:
+        target = target.long()  # compared with -100, a uint8 of 156 is equal
+    if is_differentiated(weight):
         return _with_weight_gradient(input, target, weight, settings)
-    if torch.compiler.is_compiling():
+    if is_traced():
         return compiled_cross_entropy(
             input,
             target,
@@ -112,8 +115,11 @@ def cross_entropy(
             settings.label_smoothing,
             settings.loss_dtype,
         )
-    function = CrossEntropy if torch._C._are_functorch_transforms_active() else EagerCrossEntropy
-    return function.apply(input, target, weight, settings)
+    if torch._C._are_functorch_transforms_active():
+        return CrossEntropy.apply(input, target, weight, settings)
+    if not torch.is_grad_enabled() and forward_ad._current_level < 0:
+        return loss(input, target, weight, settings)
+    return EagerCrossEntropy.apply(input, target, weight, settings)
 
 
 def _with_weight_gradient(
@@ -124,30 +130,30 @@ def _with_weight_gradient(
     y = effective_targets(logits, target, weight, settings)
     if target.is_floating_point() or settings.reduction != "mean":
         return CrossEntropy.apply(logits, y, None, plain)
-    total = CrossEntropy.apply(logits, y, None, replace(plain, reduction="sum"))
-    return total / total_weight(target, weight, settings.ignore_index).to(total.dtype)
+    total = CrossEntropy.apply(logits, y, None, replace(plain, reduction="sum", loss_dtype=torch.float64))
+    return (total / total_weight(target, weight, settings.ignore_index)).to(settings.loss_dtype)
 
 
 def _readable(
-    logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, reduction: str, label_smoothing: float
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None,
+    reduction: str,
+    ignore_index: int,
+    label_smoothing: float,
 ) -> bool:
     """Say whether this is a call that torch accepts and the kernels can answer; torch has the words for all else."""
-    for tensor in (logits, target) if weight is None else (logits, target, weight):
-        # while it compiles, torch has fakes of its own class stand in for tensors
-        if (
-            not (type(tensor) in TENSORS or torch.compiler.is_compiling())
-            or tensor.device.type != "cpu"
-            or tensor.layout is not torch.strided
-        ):
-            return False
+    if not all(is_plain(tensor) for tensor in ((logits, target) if weight is None else (logits, target, weight))):
+        return False
     if logits.dtype not in FLOATS or not logits.dim() or not logits.numel():
         return False
     axis = min(1, logits.dim() - 1)
     classes = logits.shape[axis]
+    autocast = torch.is_autocast_enabled("cpu")
     if target.dtype in FLOATS:
-        fits = target.shape == logits.shape
+        fits = target.shape == logits.shape and (target.dtype == logits.dtype or autocast) and ignore_index < 0
     else:
         fits = target.dtype in _INTEGERS and target.shape == logits.shape[:axis] + logits.shape[axis + 1 :]
-    if weight is not None and (weight.shape != (classes,) or weight.dtype not in FLOATS):
+    if weight is not None and (weight.shape != (classes,) or not (weight.dtype == logits.dtype or autocast)):
         return False
     return fits and reduction in _REDUCTIONS and 0.0 <= label_smoothing <= 1.0
