@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crossent._kernels.cpu._jit import inline
-from crossent._kernels.cpu._llvm import load, store
+from crossent._kernels.cpu._llvm import fma, load, store
 from crossent._kernels.cpu.exp import LN_2, exp_parts, exponent_of, mantissa_and_exponent, narrow, scaled
 from crossent._kernels.cpu.log import log_positive
 from crossent._kernels.cpu.odds import loss_of_odds, normalizer, odds_against, share_of_rest
@@ -104,6 +104,6 @@ def careful_row(
                 entry = 0.0 - scale * share
             elif value - top > 2.0 * _VANISHED:
                 shifted, correction = exp_parts(value)
-                entry = scaled(m * (1.0 + correction), exponent_of(shifted) - e)
+                entry = scaled(fma(m, correction, m), exponent_of(shifted) - e)  # one rounding less than m (1 + c)
             store(out, c * out_class_stride, narrow(entry, out_tag), out_tag)
     return loss

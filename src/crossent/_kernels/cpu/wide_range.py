@@ -52,13 +52,14 @@ LANES = 32
     _SCALE,
     _LOSS,
     _MULTIPLIER,
+    _MULTIPLIER_LOW,
     _OFFSET,
     _OUT_OFFSET,
     _CORRECTIONS,
     _ERRORS,
     _LOW,
     _TILE,
-) = (LANES * line for line in range(13))
+) = (LANES * line for line in range(14))
 # stands in for all smaller exponents, relative to the reference; 2**60 above the smallest normal number, as a subnormal
 # product traps into microcode
 _LOWEST = -962
@@ -152,21 +153,30 @@ def finish_rows(scratch: Any) -> Any:
     limit = limit_of(1.0)
     for r in range(LANES):
         shifted, correction = exp_parts(load(scratch, _LOSS + r, 1.0, 1.0))
-        exponent, mantissa = exponent_of(shifted), 1.0 + correction
+        exponent = exponent_of(shifted)
+        mantissa, mantissa_error = two_sum(1.0, 0.0, correction)
         own = load_integer(scratch, _REFERENCE + r)
         k = own - exponent
         inside = (k <= _LARGEST_ODDS) & (k >= -_LARGEST_ODDS) & (own <= limit)
         k = choose(inside, k, np.int64(0))
         others = load(scratch, _CORRECTIONS + r, 1.0, 1.0) + load(scratch, _ERRORS + r, 1.0, 1.0)
-        others += load(scratch, _REST + r, 1.0, 1.0)
+        others, others_error = two_sum(load(scratch, _REST + r, 1.0, 1.0), 0.0, others)
         odds = others / mantissa * power_of_two(k)
         store(scratch, _LOSS + r, choose(inside, log1p_positive(odds), np.nan), 1.0)
         ahead = k < 0
         reach = power_of_two(choose(ahead, k, -k))
-        total = choose(ahead, mantissa, others) + choose(ahead, others, mantissa) * reach
+        near_error, far_error = choose(ahead, mantissa_error, others_error), choose(ahead, others_error, mantissa_error)
+        total, error = two_sum(
+            choose(ahead, mantissa, others), near_error + far_error * reach, choose(ahead, others, mantissa) * reach
+        )
         e = choose(ahead, exponent, own)
         scale = load(scratch, _SCALE + r, 1.0, 1.0)
-        store(scratch, _MULTIPLIER + r, scale / total * choose(ahead, reach, 1.0), 1.0)
+        # in two parts: with the roundings of the total and of the quotient an entry was off by up to 4.2 ulp of float64
+        quotient = scale / total
+        rest = fma(-quotient, total, scale) - quotient * error
+        stretch = choose(ahead, reach, 1.0)
+        store(scratch, _MULTIPLIER + r, quotient * stretch, 1.0)
+        store(scratch, _MULTIPLIER_LOW + r, choose(abs(rest) < np.inf, rest / total * stretch, 0.0), 1.0)
         unlikely = odds < 1.0
         share = choose(unlikely, odds, 1.0) / (1.0 + choose(unlikely, odds, 1.0 / odds))
         store(scratch, _REST + r, 0.0 - scale * share, 1.0)
@@ -179,7 +189,9 @@ def gradient_of_tile(scratch: Any, classes: Any) -> Any:
     wide_vectors()
     for c in range(classes):
         for r in range(LANES):
-            value = load(scratch, _TILE + c * LANES + r, 1.0, 1.0) * load(scratch, _MULTIPLIER + r, 1.0, 1.0)
+            term = load(scratch, _TILE + c * LANES + r, 1.0, 1.0)
+            low = term * load(scratch, _MULTIPLIER_LOW + r, 1.0, 1.0)
+            value = fma(term, load(scratch, _MULTIPLIER + r, 1.0, 1.0), low)
             value = choose(load_integer(scratch, _TARGET + r) == c, load(scratch, _REST + r, 1.0, 1.0), value)
             store(scratch, _TILE + c * LANES + r, value, 1.0)
 
