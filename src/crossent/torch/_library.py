@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from crossent.torch import _closed_form
-from crossent.torch._autograd import loss, upstream_of_rows
-from crossent.torch._rows import Settings, as_targets, class_weights, rows_of, solve
+from crossent.torch._autograd import gradient_of, loss, upstream_of_rows
+from crossent.torch._rows import Settings
 
 
 @torch.library.custom_op("crossent::cross_entropy", mutates_args=(), device_types="cpu")
@@ -53,11 +53,7 @@ def compiled_gradient(
 ) -> torch.Tensor:
     """See _autograd.Gradient."""
     settings = Settings(class_axis, "none", ignore_index, label_smoothing, logits.dtype)
-    scale, scales = rows_of(of_rows)
-    out = torch.empty_like(logits)
-    targets = as_targets(target, settings, logits.shape)
-    solve(logits, targets, class_weights(weight), settings, scale=scale, scales=scales, out=out)
-    return out
+    return gradient_of(of_rows, logits, target, weight, settings)
 
 
 @compiled_gradient.register_fake

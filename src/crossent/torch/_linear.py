@@ -150,9 +150,7 @@ class LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden, linear_weight, linear_bias, target, weight = ctx.saved_tensors
         made, ctx.made = ctx.made, None  # handed on as they are: a second backward makes them anew
-        scale, scales = (1.0, None) if ctx.wish.settings.reduction != "none" else _rows.rows_of(upstream)
-        if ctx.wish.settings.reduction != "none":
-            scale = float(upstream)
+        scale, scales = _rows.rows_of(upstream)
         if made is None:
             head = Head(hidden, linear_weight, linear_bias, target, weight, ctx.wish.settings, ctx.wish.budget_bytes)
             made = solve(head, tuple(ctx.needs_input_grad[:3]), scale * _rows.inverse(ctx.denominator), scales)[2]

@@ -5,9 +5,8 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
 from torch.autograd import forward_ad
-from torch.nn import _reduction
 
-from crossent.torch._arguments import FLOATS, is_differentiated, is_plain, is_traced
+from crossent.torch._arguments import FLOATS, is_differentiated, is_plain, is_traced, reduction_of
 from crossent.torch._autograd import CrossEntropy, EagerCrossEntropy, loss, total_weight
 from crossent.torch._closed_form import effective_targets
 from crossent.torch._library import compiled_cross_entropy
@@ -17,7 +16,6 @@ _HALVES = frozenset({torch.float16, torch.bfloat16})
 _INTEGERS = frozenset(
     {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64}
 )
-_REDUCTIONS = frozenset({"none", "mean", "sum"})
 
 
 def cross_entropy(
@@ -86,9 +84,8 @@ def cross_entropy(
     >>> loss.item(), logits.grad[0, 1].item()  # torch's own loss is 0.0
     (2.06115369216775e-09, 2.06115369216775e-09)
     """
-    if size_average is not None or reduce is not None:
-        reduction = _reduction.legacy_get_string(size_average, reduce)
-    if not _readable(input, target, weight, reduction, ignore_index, label_smoothing):
+    reduction = reduction_of(size_average, reduce, reduction)
+    if not _readable(input, target, weight, ignore_index, label_smoothing):
         return F.cross_entropy(
             input,
             target,
@@ -138,7 +135,6 @@ def _readable(
     logits: torch.Tensor,
     target: torch.Tensor,
     weight: torch.Tensor | None,
-    reduction: str,
     ignore_index: int,
     label_smoothing: float,
 ) -> bool:
@@ -156,4 +152,4 @@ def _readable(
         fits = target.dtype in _INTEGERS and target.shape == logits.shape[:axis] + logits.shape[axis + 1 :]
     if weight is not None and (weight.shape != (classes,) or not (weight.dtype == logits.dtype or autocast)):
         return False
-    return fits and reduction in _REDUCTIONS and 0.0 <= label_smoothing <= 1.0
+    return fits and 0.0 <= label_smoothing <= 1.0

@@ -174,8 +174,12 @@ def store(typing_context: Any, address: Any, index: Any, value: Any, tag: Any) -
     return types.void(types.int64, types.int64, value, tag), generate
 
 
+# Caches, in LLVM's numbers.
+FIRST_LEVEL, SECOND_LEVEL = 3, 2
+
+
 def prefetch_line(builder: Any, address: Any, level: int) -> None:
-    """Ask for the cache line at an address, which need not exist: level 3 is the first-level cache, 2 the second."""
+    """Ask for the cache line at an address, which need not exist, to come to a cache."""
     pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
     number = ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
@@ -183,22 +187,15 @@ def prefetch_line(builder: Any, address: Any, level: int) -> None:
     builder.call(instruction, [pointer, number(0), number(level), number(1)])  # read, level, data
 
 
-def _prefetch(name: str, level: int, doc: str) -> Any:
-    """Make an intrinsic that asks for a cache line; its address need not exist."""
+@intrinsic
+def fetch_to_first(typing_context: Any, address: Any) -> Any:
+    """Ask for the line at an address to come to the first-level cache."""
 
-    def typing(typing_context: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            prefetch_line(builder, arguments[0], level)
-            return context.get_dummy_value()
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        prefetch_line(builder, arguments[0], FIRST_LEVEL)
+        return context.get_dummy_value()
 
-        return types.void(types.int64), generate
-
-    typing.__name__, typing.__doc__ = name, doc
-    return intrinsic(typing)
-
-
-fetch_to_first = _prefetch("fetch_to_first", 3, "Ask for the line at an address to come to the first-level cache.")
-fetch_to_second = _prefetch("fetch_to_second", 2, "Ask for the line at an address to come to the second-level cache.")
+    return types.void(types.int64), generate
 
 
 @intrinsic

@@ -12,7 +12,7 @@ from numba import types
 from numba.core.cgutils import get_or_insert_function
 
 from crossent._kernels.cpu._jit import intrinsic
-from crossent._kernels.cpu._llvm import prefetch_line
+from crossent._kernels.cpu._llvm import FIRST_LEVEL, prefetch_line
 from crossent._kernels.cpu._vectors import (
     constant,
     everywhere,
@@ -33,7 +33,6 @@ MOST_STEP_BYTES = VECTORS * LINE_BYTES
 _WHOLE, _INDEX = ir.IntType(64), ir.IntType(32)
 # A float32 exponent in the place of a float64 one counts 2**896 too little.
 _BIAS_APART = 1023 - 127
-_FIRST_LEVEL = 3
 
 
 class _Loop:
@@ -290,7 +289,7 @@ def sum_vectors(
         if keeps:
             _write_gradient(loop, source, target, factor, steps, builder.trunc(stream, ir.IntType(1)))
         for number in range(0, VECTORS, LINE_BYTES // loop.vector_bytes):
-            prefetch_line(builder, loop.address(ahead, number), _FIRST_LEVEL)
+            prefetch_line(builder, loop.address(ahead, number), FIRST_LEVEL)
         vectors, least = loop.step(lowest, least)
         values = [builder.select(builder.fcmp_ordered("<", vector, lowest), lowest, vector) for vector in vectors]
         shifted, fractions = exp_parts_of(builder, values, form, rounder)

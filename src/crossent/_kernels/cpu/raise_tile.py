@@ -9,14 +9,13 @@ from llvmlite import ir
 from numba import types
 
 from crossent._kernels.cpu._jit import intrinsic
-from crossent._kernels.cpu._llvm import prefetch_line
+from crossent._kernels.cpu._llvm import SECOND_LEVEL, prefetch_line
 from crossent._kernels.cpu._vectors import constant, everywhere, pointer_at, vector_bytes
 from crossent._kernels.cpu.block_sum import LINE_BYTES
 from crossent._kernels.cpu.exp import exponential_of
 
 # Vectors side by side.
 _VECTORS = 4
-_SECOND_LEVEL = 2
 _WHOLE = ir.IntType(64)
 _DOUBLE = ir.DoubleType()
 _BFLOAT16, _HALF = types.uint16, types.int16
@@ -68,7 +67,7 @@ def _write_loop(
     i = builder.phi(_WHOLE)
     for line in range(0, _VECTORS * lanes * size, LINE_BYTES):
         prefetch_line(
-            builder, builder.add(ahead, builder.add(builder.mul(i, _WHOLE(size)), _WHOLE(line))), _SECOND_LEVEL
+            builder, builder.add(ahead, builder.add(builder.mul(i, _WHOLE(size)), _WHOLE(line))), SECOND_LEVEL
         )
     indices = [builder.add(i, _WHOLE(number * lanes)) for number in range(_VECTORS)]
     logits = [
