@@ -10,16 +10,28 @@ import torch
 from crossent.torch._rows import Settings
 
 
+def counted_rows(target: torch.Tensor, settings: Settings) -> torch.Tensor | None:
+    """Return which rows take part, or None for all: not those of class `ignore_index`, nor its one-hots."""
+    if not target.is_floating_point():
+        return target != settings.ignore_index
+    axis = settings.class_axis
+    if not 0 <= settings.ignore_index < target.shape[axis]:
+        return None
+    own = target.select(axis, settings.ignore_index)
+    return (own != 1.0) | ((target != 0.0).sum(axis) != 1)
+
+
 def effective_targets(
     logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, settings: Settings
 ) -> torch.Tensor:
     """Return y in the shape of the logits; all zero where a row is ignored."""
     axis, classes = settings.class_axis, logits.shape[settings.class_axis]
-    counted = None
+    counted = counted_rows(target, settings)
+    if counted is not None:
+        counted = counted.unsqueeze(axis)
     if target.is_floating_point():
         y = target.to(logits.dtype)
     else:
-        counted = (target != settings.ignore_index).unsqueeze(axis)
         ids = torch.where(counted, target.unsqueeze(axis), 0).long()
         y = torch.zeros_like(logits).scatter(axis, ids, 1.0)
     if settings.label_smoothing:

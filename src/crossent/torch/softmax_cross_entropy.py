@@ -1,65 +1,96 @@
 """The PyTorch door's softmax cross-entropy: torch.nn.functional.cross_entropy's signature over the kernels."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
-from torch.autograd import forward_ad
 
-from crossent.torch._arguments import FLOATS, is_differentiated, is_plain, is_traced, reduction_of
-from crossent.torch._autograd import CrossEntropy, EagerCrossEntropy, loss, total_weight
-from crossent.torch._closed_form import effective_targets
-from crossent.torch._library import compiled_cross_entropy
+from crossent.arrays.targets import TopKTargets
+from crossent.torch import _extended
+from crossent.torch._arguments import FLOATS, is_plain, reduction_of
+from crossent.torch._composed import wide_dtype
+from crossent.torch._dispatch import softmax_loss, torchs_loss
+from crossent.torch._extras import Extras, read_denominator, read_extras, read_sample_weight, with_returns
 from crossent.torch._rows import Settings
+from crossent.torch._total import exactly
 
 _HALVES = frozenset({torch.float16, torch.bfloat16})
-_INTEGERS = frozenset(
-    {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64}
+_SMALL_INTEGERS = frozenset(
+    {torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16, torch.uint32, torch.uint64}
 )
 
 
 def cross_entropy(
     input: torch.Tensor,  # torch's name
-    target: torch.Tensor,
+    target: torch.Tensor | TopKTargets,
     weight: torch.Tensor | None = None,
     size_average: bool | None = None,
     ignore_index: int = -100,
     reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
-) -> torch.Tensor:
+    *,
+    z_loss: float = 0.0,
+    softcap: float | None = None,
+    temperature: float = 1.0,
+    sample_weight: torch.Tensor | None = None,
+    denominator: float | torch.Tensor | None = None,
+    returns: tuple[str, ...] = (),
+) -> Any:
     """Return the cross-entropy of logits against class ids or distributions, in nats: torch's, with every digit.
 
-    For a row of logits x with effective targets y_c = w_c ((1 - label_smoothing) t_c + label_smoothing / C)::
+    For a row of logits x with effective targets y_c = w_c ((1 - label_smoothing) t_c + label_smoothing / C), whose sum is m
+    (1 without class weights)::
 
-        loss = -sum_c y_c log softmax(x)_c
+        z    = softcap tanh(x / softcap) / temperature          lse = log sum_c exp(z_c)
+        loss = sum_c y_c (lse - z_c) + z_loss m lse**2
 
     Parameters
     ----------
     input : Tensor, shape (C), (N, C) or (N, C, d1, ...)
         Logits: float16, bfloat16, float32 or float64, of any strides.
-    target : Tensor
-        Class ids of any integer dtype, shape (), (N) or (N, d1, ...); or distributions, floating point, of `input`'s shape.
+    target : Tensor or crossent.TopKTargets
+        Class ids of any integer dtype, shape (), (N) or (N, d1, ...); or distributions, floating point, of `input`'s shape;
+        or the k classes of each row that are not 0, ids and probabilities of shape (k), (N, k) or (N, d1, ..., k).
     weight : Tensor, shape (C), optional
         Class weights w.
     size_average, reduce : bool, optional
         Deprecated in torch; see `reduction`.
     ignore_index : int
-        Class id of rows that do not take part; not for distributions.
+        Class id of rows that do not take part; with distributions, those that are one-hot of it do not.
     reduction : {"mean", "sum", "none"}
         The mean divides by the weights of the rows that take part, for distributions by the number of rows.
     label_smoothing : float
         Share of the targets that is spread over all classes, in [0, 1].
+    z_loss : float
+        Weight of the penalty lse**2, which keeps logits from drifting; at least 0.
+    softcap : float, optional
+        Largest size that logits can have, approached smoothly.
+    temperature : float
+        What logits are divided by, after the cap.
+    sample_weight : Tensor, of the shape of class ids, optional
+        What each row's loss is multiplied by, any finite numbers; the mean divides by their sum, times the class weights.
+    denominator : float or Tensor of one number, optional
+        What the mean divides by instead: the rows of all accumulated batches, or of all processes.
+    returns : tuple of {"lse", "entropy", "accuracy", "target_logit", "dropped_mass"}
+        Numbers of each row to return with the loss, 0 where a row does not take part: lse; the entropy of softmax(z) in nats;
+        1.0 where the likeliest class is the target's; sum_c t_c z_c; and what `linear_cross_entropy` left out, here 0.
 
     Returns
     -------
     Tensor
-        Of `input`'s dtype: a scalar, or with reduction="none" one loss for each row.
+        Of `input`'s dtype: a scalar, or with reduction="none" one loss for each row. With `returns`, a named tuple of it and
+        the tensors asked for, of float32 at least; gradients flow through all but accuracy and dropped_mass.
 
     Raises
     ------
     IndexError, RuntimeError, TypeError, ValueError
         What torch raises, with its words; a class id that is neither in [0, C) nor `ignore_index` always raises.
+    OptionError
+        If `z_loss`, `softcap`, `temperature`, `denominator` or `returns` is none of the above; also a ValueError.
+    ShapeError, DtypeError
+        If `sample_weight` or top-k targets do not fit `input`; also a ValueError or a TypeError.
 
     Notes
     -----
@@ -69,11 +100,13 @@ def cross_entropy(
     Derivatives: backward, double backward, forward mode, and `torch.func`'s transforms; with respect to logits,
     distributions and weights. The gradient is made with the loss and kept where it is smaller than the memory budget of
     `crossent.show_config()`, else in backward, from the inputs.
+    With extras every logit is bent in float64, and a loss made in forward is made once more in backward.
     Tensors that the kernels do not read (on other devices, of subclasses, while compiling) go to torch's own function.
 
     References
     ----------
-    PyTorch 2.13, torch.nn.functional.cross_entropy.
+    PyTorch 2.13, torch.nn.functional.cross_entropy. z_loss: Chowdhery et al. 2022, "PaLM", section 5. softcap: Gemma Team
+    2024, "Gemma 2", section 2.
 
     Examples
     --------
@@ -85,7 +118,14 @@ def cross_entropy(
     (2.06115369216775e-09, 2.06115369216775e-09)
     """
     reduction = reduction_of(size_average, reduce, reduction)
-    if not _readable(input, target, weight, ignore_index, label_smoothing):
+    readable = _readable(input, target, weight, label_smoothing)
+    extended = (
+        (z_loss != 0.0 or softcap is not None or temperature != 1.0 or returns != ())
+        or (sample_weight is not None or denominator is not None)
+        or isinstance(target, TopKTargets)
+        or (ignore_index >= 0 and getattr(target, "dtype", None) in FLOATS)
+    )
+    if not readable and not extended:
         return F.cross_entropy(
             input,
             target,
@@ -96,60 +136,79 @@ def cross_entropy(
         )
     # autocast: torch's own takes float32 logits there; here the loss alone need be float32
     loss_dtype = torch.float32 if torch.is_autocast_enabled("cpu") and input.dtype in _HALVES else input.dtype
-    settings = Settings(min(1, input.dim() - 1), reduction, ignore_index, float(label_smoothing), loss_dtype)
-    if target.dtype not in FLOATS and target.dtype != torch.int64:
+    settings = Settings(min(1, max(input.dim() - 1, 0)), reduction, ignore_index, float(label_smoothing), loss_dtype)
+    if isinstance(target, torch.Tensor) and target.dtype in _SMALL_INTEGERS:
         target = target.long()  # compared with -100, a uint8 of 156 is equal
-    if is_differentiated(weight):
-        return _with_weight_gradient(input, target, weight, settings)
-    if is_traced():
-        return compiled_cross_entropy(
-            input,
-            target,
-            weight,
-            settings.class_axis,
-            settings.reduction,
-            settings.ignore_index,
-            settings.label_smoothing,
-            settings.loss_dtype,
-        )
-    if torch._C._are_functorch_transforms_active():
-        return CrossEntropy.apply(input, target, weight, settings)
-    if not torch.is_grad_enabled() and forward_ad._current_level < 0:
-        return loss(input, target, weight, settings)
-    return EagerCrossEntropy.apply(input, target, weight, settings)
+    if not extended:
+        return softmax_loss(input, target, weight, settings)
+    extras = read_extras(z_loss, softcap, temperature, returns)
+    return _extended_loss(input, target, weight, settings, extras, sample_weight, denominator, readable=readable)
 
 
-def _with_weight_gradient(
-    logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, settings: Settings
-) -> torch.Tensor:
-    """Return the loss where class weights are differentiated too: they become a part of the targets."""
-    plain = replace(settings, label_smoothing=0.0)
-    y = effective_targets(logits, target, weight, settings)
-    if target.is_floating_point() or settings.reduction != "mean":
-        return CrossEntropy.apply(logits, y, None, plain)
-    total = CrossEntropy.apply(logits, y, None, replace(plain, reduction="sum", loss_dtype=torch.float64))
-    return (total / total_weight(target, weight, settings.ignore_index)).to(settings.loss_dtype)
+def _extended_loss(
+    logits: torch.Tensor,
+    target: torch.Tensor | TopKTargets,
+    weight: torch.Tensor | None,
+    settings: Settings,
+    extras: Extras,
+    sample_weight: torch.Tensor | None,
+    denominator: float | torch.Tensor | None,
+    *,
+    readable: bool,
+) -> Any:
+    """Return the loss with what torch's own does not have."""
+    own_denominator = read_denominator(denominator, settings.reduction)
+    row_loss = softmax_loss if readable else torchs_loss
+    wide = replace(settings, reduction="none", loss_dtype=wide_dtype(logits))
+    if isinstance(target, TopKTargets):
+        _extended.check_top_k(target, logits.shape, settings)
+    plain = not (
+        extras.some or isinstance(target, TopKTargets) or (settings.ignore_index >= 0 and target.dtype in FLOATS)
+    )
+    if plain and sample_weight is None and own_denominator is not None:
+        total = row_loss(logits, target, weight, replace(wide, reduction="sum"))
+        return (total / own_denominator).to(settings.loss_dtype)
+    weights = read_sample_weight(sample_weight, settings.rows_shape(logits.shape))
+    if own_denominator is None and settings.reduction == "mean":
+        own_denominator = exactly(_extended.weights_of_rows(logits, target, weight, weights, settings), "sum", 1.0)
+    own_denominator = 1.0 if own_denominator is None else own_denominator
+    if plain:
+        numbers = {"loss": row_loss(logits, target, weight, wide)}
+    else:
+        expected = _extended.expected_upstream(logits, weights, own_denominator, settings, extras)
+        numbers = _extended.rows(logits, target, weight, wide, extras, row_loss, readable=readable, expected=expected)
+    losses = numbers["loss"]
+    loss = _extended.reduced(losses, weights, own_denominator, settings)
+    dtype = torch.promote_types(settings.loss_dtype, torch.float32)
+    numbers = {name: value.to(dtype) for name, value in numbers.items()}
+    numbers["dropped_mass"] = torch.zeros_like(losses, dtype=dtype)
+    return with_returns(loss, numbers, extras)
 
 
 def _readable(
     logits: torch.Tensor,
-    target: torch.Tensor,
+    target: torch.Tensor | TopKTargets,
     weight: torch.Tensor | None,
-    ignore_index: int,
     label_smoothing: float,
 ) -> bool:
     """Say whether this is a call that torch accepts and the kernels can answer; torch has the words for all else."""
-    if not all(is_plain(tensor) for tensor in ((logits, target) if weight is None else (logits, target, weight))):
+    if not all(is_plain(tensor) for tensor in (logits, target, weight) if isinstance(tensor, torch.Tensor)):
+        return False
+    if not isinstance(label_smoothing, (int, float)):
         return False
     if logits.dtype not in FLOATS or not logits.dim() or not logits.numel():
         return False
     axis = min(1, logits.dim() - 1)
     classes = logits.shape[axis]
     autocast = torch.is_autocast_enabled("cpu")
-    if target.dtype in FLOATS:
-        fits = target.shape == logits.shape and (target.dtype == logits.dtype or autocast) and ignore_index < 0
+    if isinstance(target, TopKTargets):
+        fits = True  # it says itself what does not
+    elif target.dtype in FLOATS:
+        fits = target.shape == logits.shape and (target.dtype == logits.dtype or autocast)
     else:
-        fits = target.dtype in _INTEGERS and target.shape == logits.shape[:axis] + logits.shape[axis + 1 :]
+        fits = (target.dtype in _SMALL_INTEGERS or target.dtype == torch.int64) and target.shape == logits.shape[
+            :axis
+        ] + logits.shape[axis + 1 :]
     if weight is not None and (weight.shape != (classes,) or not (weight.dtype == logits.dtype or autocast)):
         return False
     return fits and 0.0 <= label_smoothing <= 1.0

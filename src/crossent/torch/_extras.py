@@ -1,0 +1,114 @@
+"""What the losses of this door can do beyond torch's: penalties, caps, weights of rows, numbers about each row. Checked here.
+
+A row's logits x become z = softcap * tanh(x / softcap) / temperature before anything else. With lse = log sum_c e**z_c, its
+effective targets y and their sum m,
+
+    loss = sum_c y_c (lse - z_c) + z_loss m lse**2
+"""
+
+import math
+from collections import namedtuple
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from crossent._checks import check_real
+from crossent.errors import DtypeError, OptionError, ShapeError
+
+RETURNS = ("lse", "entropy", "accuracy", "target_logit", "dropped_mass")
+# Those that change with the logits by more than jumps.
+DIFFERENTIABLE = ("lse", "entropy", "target_logit")
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """Options beyond torch's, checked."""
+
+    z_loss: float = 0.0
+    softcap: float | None = None
+    temperature: float = 1.0
+    returns: tuple[str, ...] = ()
+
+    @property
+    def bends(self) -> bool:
+        """Say whether logits are changed before they are used."""
+        return self.softcap is not None or self.temperature != 1.0
+
+    @property
+    def some(self) -> bool:
+        """Say whether anything here needs more than the plain loss of each row."""
+        return self.bends or self.z_loss != 0.0 or bool(self.returns)
+
+
+def read_extras(z_loss: Any, softcap: Any, temperature: Any, returns: Any) -> Extras:
+    """Check options and return them."""
+    penalty = check_real("z_loss", z_loss, "a finite number of at least 0")
+    if not 0.0 <= penalty < math.inf:
+        message = f"`z_loss` must be a finite number of at least 0; got {z_loss!r}."
+        raise OptionError(message)
+    if isinstance(returns, str) or not isinstance(returns, (tuple, list)) or not all(r in RETURNS for r in returns):
+        message = f"`returns` must be a tuple of names among {RETURNS}; got {returns!r}."
+        raise OptionError(message)
+    if len(set(returns)) != len(returns):
+        message = f"`returns` must name nothing twice; got {returns!r}."
+        raise OptionError(message)
+    cap = None if softcap is None else _positive("softcap", softcap, "a positive number, or None for no cap")
+    return Extras(penalty, cap, _positive("temperature", temperature, "a positive number"), tuple(returns))
+
+
+def _positive(name: str, value: Any, wanted: str) -> float:
+    number = check_real(name, value, wanted)
+    if not 0.0 < number < math.inf:
+        message = f"`{name}` must be {wanted}; got {value!r}."
+        raise OptionError(message)
+    return number
+
+
+def read_denominator(denominator: Any, reduction: str) -> torch.Tensor | float | None:
+    """Return the caller's own denominator of a mean; a tensor stays one, as compilers cannot ask it for its value."""
+    if denominator is None:
+        return None
+    if reduction != "mean":
+        message = f'`denominator` needs reduction="mean"; got {reduction!r}.'
+        raise OptionError(message)
+    if isinstance(denominator, torch.Tensor):
+        if denominator.dim():
+            message = f"`denominator` must be one number; got a tensor of shape {tuple(denominator.shape)}."
+            raise OptionError(message)
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+            return denominator.detach().double()
+        denominator = denominator.item()
+    return _positive("denominator", denominator, "a positive number")
+
+
+def read_sample_weight(sample_weight: Any, rows_shape: torch.Size) -> torch.Tensor | None:
+    """Return the weights of rows, any finite numbers."""
+    if sample_weight is None:
+        return None
+    if not isinstance(sample_weight, torch.Tensor):
+        message = f"`sample_weight` must be a tensor; got {type(sample_weight).__name__}."
+        raise DtypeError(message)
+    if sample_weight.shape != rows_shape:
+        message = (
+            f"`sample_weight` must have shape {tuple(rows_shape)}, one for each row; got {tuple(sample_weight.shape)}."
+        )
+        raise ShapeError(message)
+    if sample_weight.is_complex():
+        message = f"`sample_weight` must hold real numbers; got {sample_weight.dtype}."
+        raise DtypeError(message)
+    return sample_weight
+
+
+_types: dict[tuple[str, ...], Any] = {}  # not functools.cache, of which compilers warn
+
+
+def with_returns(loss: torch.Tensor, numbers: dict[str, torch.Tensor], extras: Extras) -> Any:
+    """Return the loss, or with `returns=` a named tuple of the loss and what was asked for."""
+    if not extras.returns:
+        return loss
+    if extras.returns not in _types:
+        _types[extras.returns] = namedtuple(
+            "CrossEntropyResult", ("loss", *extras.returns)
+        )  # its fields depend on the call
+    return _types[extras.returns](loss, *(numbers[name] for name in extras.returns))
