@@ -5,6 +5,10 @@ from torch.autograd import forward_ad
 from torch.nn import _reduction
 
 FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+# int64 is what the kernels read
+SMALL_INTEGERS = frozenset(
+    {torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16, torch.uint32, torch.uint64}
+)
 TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})
 
 

@@ -49,6 +49,24 @@ def check_top_k(target: TopKTargets, shape: torch.Size, settings: Settings) -> N
         raise IndexError(message)
 
 
+def taken(target: Target, index: Any) -> Target:
+    """Return some rows of targets."""
+    if isinstance(target, torch.Tensor):
+        return target[index]
+    some = TopKTargets.__new__(TopKTargets)  # they have been checked
+    index = index.numpy() if isinstance(index, torch.Tensor) else index
+    some.ids, some.probs, some.rest = target.ids[index], target.probs[index], target.rest
+    return some
+
+
+def flat_rows(target: TopKTargets) -> TopKTargets:
+    """Return top-k targets with one dimension of rows."""
+    width = target.ids.shape[-1]
+    some: TopKTargets = taken(target, ...)
+    some.ids, some.probs = target.ids.reshape(-1, width), target.probs.reshape(-1, width)
+    return some
+
+
 def _top_k_rows(target: TopKTargets, shape: torch.Size, settings: Settings) -> TargetRows:
     counted = counted_top_k(target, settings.ignore_index)
     flat = None if counted is None else counted.reshape(-1)
@@ -214,6 +232,11 @@ def weights_of_rows(
     return weights if counted is None else torch.where(counted, weights, 0.0)
 
 
+def weighted(losses: torch.Tensor, sample_weight: torch.Tensor) -> torch.Tensor:
+    """Return losses times weights; a row of weight 0 does not take part, whatever its loss."""
+    return torch.where((sample_weight == 0.0) & ~losses.isfinite(), 0.0, losses) * sample_weight
+
+
 def reduced(
     losses: torch.Tensor,
     sample_weight: torch.Tensor | None,
@@ -222,8 +245,7 @@ def reduced(
 ) -> torch.Tensor:
     """Return what becomes of the losses of rows, float64, with their weights."""
     if sample_weight is not None:
-        own = sample_weight.to(losses.dtype)
-        losses = torch.where((own == 0.0) & ~losses.isfinite(), 0.0, losses) * own  # such rows do not take part
+        losses = weighted(losses, sample_weight.to(losses.dtype))
     if settings.reduction != "none":
         losses = exactly(losses, settings.reduction, denominator)
     return losses.to(settings.loss_dtype)

@@ -6,19 +6,35 @@ bfloat16 have instructions of their own on many processors (in float32 a bfloat1
 chunk adds to the gradients of weight and bias is added in float32, or in float64.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
 from crossent.arrays.exact_sum import ExactSum
-from crossent.torch import _rows
+from crossent.arrays.targets import TopKTargets
+from crossent.torch import _extended, _rows
+from crossent.torch._extras import DIFFERENTIABLE, Extras
+from crossent.torch._filter import Filter
 from crossent.torch._rows import Settings
+from crossent.torch._tiles import TILE_BYTES, Upstream
 
-# Halves are added to float32 sums a part of the classes at a time: their products lie in a quarter of the budget.
+# Halves are added to float32 sums a part of the classes at a time: their products lie in a quarter of the budget. So do the
+# rows that the filter sends back.
 _PARTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a head is asked for besides its tensors."""
+
+    settings: Settings
+    extras: Extras
+    budget_bytes: int
+    denominator: float | None  # the caller's own
+    grad_filter: float | None
+    with_gradients: bool  # whether gradients may be asked for at all
 
 
 @dataclass(slots=True)
@@ -28,27 +44,66 @@ class Head:
     hidden: torch.Tensor  # (rows, features)
     linear_weight: torch.Tensor  # (classes, features)
     linear_bias: torch.Tensor | None  # (classes,)
-    target: torch.Tensor  # (rows,) class ids or (rows, classes) distributions
+    target: Any  # (rows,) class ids, (rows, classes) distributions, or top-k targets
     weight: torch.Tensor | None  # (classes,)
-    settings: Settings
-    budget_bytes: int
+    wish: Wish
 
     @property
     def sums(self) -> torch.dtype:
         """Return the dtype that chunks are added in."""
         return torch.float64 if self.hidden.dtype == torch.float64 else torch.float32
 
+    @property
+    def plain(self) -> bool:
+        """Say whether the kernels make losses and gradients without help."""
+        return not (self.wish.extras.some or isinstance(self.target, TopKTargets))
+
     def rows_at_once(self) -> int:
-        """Return how many rows of logits the budget holds, next to a part of their products where these are halves."""
-        held = self.budget_bytes if self.hidden.dtype == self.sums else self.budget_bytes - self.budget_bytes // _PARTS
+        """Return how many rows of logits the budget holds, next to what else lies there while they do."""
+        budget = self.wish.budget_bytes
+        held = budget if self.hidden.dtype == self.sums else budget - budget // _PARTS
+        if not self.plain:
+            held -= TILE_BYTES
+        if self.wish.grad_filter is not None:
+            held -= budget // _PARTS
         row_bytes: int = len(self.linear_weight) * self.hidden.dtype.itemsize
-        return max(1, min(held // row_bytes, len(self.hidden)))
+        most = max(1, min(held // row_bytes, len(self.hidden)))
+        # chunks of one size: a product of the few rows that are left would read the whole weight for them
+        chunks = max(1, -(-len(self.hidden) // most))
+        return max(1, -(-len(self.hidden) // chunks))
+
+    def rows_aside(self) -> int:
+        """Return how many rows that the filter sends back to whole products wait for each other."""
+        row_bytes: int = len(self.linear_weight) * self.hidden.dtype.itemsize
+        return max(1, min(self.wish.budget_bytes // _PARTS // row_bytes, len(self.hidden)))
 
     def parts(self) -> list[slice]:
         """Return the classes whose products are converted and added together."""
         classes, features = self.linear_weight.shape
-        step = max(1, self.budget_bytes // _PARTS // (features * self.hidden.dtype.itemsize))
+        step = max(1, self.wish.budget_bytes // _PARTS // (features * self.hidden.dtype.itemsize))
         return [slice(start, min(start + step, classes)) for start in range(0, classes, step)]
+
+    def solve_rows(
+        self, these: slice, logits: torch.Tensor, up: Upstream, out: torch.Tensor | None
+    ) -> dict[str, torch.Tensor]:
+        """Return the numbers of a chunk's rows, and fill `out` with the gradient of what `up` says."""
+        settings, target = self.wish.settings, _extended.taken(self.target, these)
+        if not self.plain:
+            return _extended.tiled_rows(
+                logits, target, self.weight, settings, self.wish.extras, None if out is None else up, out
+            )
+        rows = _rows.as_targets(target, settings, logits.shape)
+        weights = _rows.class_weights(self.weight)
+        scales = None if up.loss is None else up.loss.numpy()
+        problem = _rows.solve(logits, rows, weights, settings, scales=scales, out=out)
+        return {"loss": torch.from_numpy(problem.losses)}
+
+    def sizes(self, these: slice, up: Upstream) -> torch.Tensor:
+        """Return what the gradients of a chunk's rows are multiplied by, as the filter understands it."""
+        assert up.loss is not None  # the filter is told
+        if self.weight is None or isinstance(self.target, TopKTargets) or self.target.is_floating_point():
+            return up.loss
+        return up.loss * self.weight.double()[self.target[these]]
 
 
 @dataclass(slots=True)
@@ -58,22 +113,70 @@ class Gradients:
     hidden: torch.Tensor | None
     linear_weight: torch.Tensor | None
     linear_bias: torch.Tensor | None
+    begun: bool = False  # whether the weight's holds anything
+
+    def take(self, head: Head, rows: Any, hidden: torch.Tensor, of_logits: torch.Tensor) -> None:
+        """Add what the gradient of some rows' logits does to hidden states, weight and bias."""
+        if self.hidden is not None and isinstance(rows, slice):
+            torch.mm(of_logits, head.linear_weight, out=self.hidden[rows])
+        elif self.hidden is not None:
+            self.hidden[rows] = of_logits @ head.linear_weight
+        if self.linear_weight is not None and hidden.dtype == head.sums:
+            self.linear_weight.addmm_(of_logits.t(), hidden, beta=1.0 if self.begun else 0.0)
+        elif self.linear_weight is not None:
+            for part in head.parts():
+                product = of_logits[:, part].t() @ hidden
+                if self.begun:
+                    self.linear_weight[part] += product
+                else:
+                    self.linear_weight[part] = product
+        self.begun = True
+        if self.linear_bias is not None:
+            self.linear_bias += of_logits.sum(0, dtype=head.sums)
 
 
-def solve(
-    head: Head, wanted: tuple[bool, bool, bool], scale: float, scales: np.ndarray | None
-) -> tuple[np.ndarray, ExactSum, Gradients]:
-    """Return the row losses, their exact sum, and the gradients times scale, and times each row's."""
+@dataclass(slots=True)
+class Aside:
+    """Rows that the filter does not serve, gathered: a product of a few rows reads the whole weight all the same."""
+
+    room: torch.Tensor  # (rows, classes)
+    rows: list[torch.Tensor] = field(default_factory=list)  # where they belong
+    filled: int = 0
+
+    def take(self, head: Head, made: Gradients, chosen: torch.Tensor, these: slice, of_logits: torch.Tensor) -> None:
+        """Copy rows of a chunk."""
+        for some in chosen.split(len(self.room)):
+            if self.filled + len(some) > len(self.room):
+                self.flush(head, made)
+            torch.index_select(of_logits, 0, some, out=self.room[self.filled : self.filled + len(some)])
+            self.filled += len(some)
+            self.rows.append(some + these.start)
+
+    def flush(self, head: Head, made: Gradients) -> None:
+        """Multiply what has been gathered."""
+        if self.filled:
+            rows = torch.cat(self.rows)
+            made.take(head, rows, head.hidden[rows], self.room[: self.filled])
+            self.rows, self.filled = [], 0
+
+
+def solve(head: Head, wanted: tuple[bool, bool, bool], upstream: Upstream) -> tuple[dict[str, torch.Tensor], Gradients]:
+    """Return the numbers of each row, and the gradients of what `upstream` says."""
     rows, classes, step = len(head.hidden), len(head.linear_weight), head.rows_at_once()
+    extras, grad_filter = head.wish.extras, head.wish.grad_filter
     room = torch.empty(step, classes, dtype=head.hidden.dtype, device="cpu")
     made = Gradients(
-        torch.empty_like(head.hidden) if wanted[0] else None,
-        torch.zeros(head.linear_weight.shape, dtype=head.sums, device="cpu") if wanted[1] else None,
+        torch.zeros_like(head.hidden) if wanted[0] else None,
+        torch.empty(head.linear_weight.shape, dtype=head.sums, device="cpu") if wanted[1] else None,
         torch.zeros(classes, dtype=head.sums, device="cpu") if wanted[2] else None,
     )
-    weights = _rows.class_weights(head.weight)
-    losses = np.empty(rows, np.float64 if head.sums == torch.float64 else np.float32)
-    total = ExactSum()
+    told = "dropped_mass" in extras.returns
+    filtering = Filter(grad_filter, classes, rows) if grad_filter is not None and (any(wanted) or told) else None
+    aside = None
+    if filtering is not None and any(wanted):
+        aside = Aside(torch.empty(head.rows_aside(), classes, dtype=head.hidden.dtype, device="cpu"))
+    names = ("loss", *extras.returns)
+    numbers = {name: torch.zeros(rows, dtype=torch.float64, device="cpu") for name in names}
     for start in range(0, rows, step):
         these = slice(start, min(start + step, rows))
         hidden, logits = head.hidden[these], room[: these.stop - start]
@@ -81,40 +184,32 @@ def solve(
             torch.mm(hidden, head.linear_weight.t(), out=logits)
         else:
             torch.addmm(head.linear_bias, hidden, head.linear_weight.t(), out=logits)
-        target = _rows.as_targets(head.target[these], head.settings, logits.shape)
-        out = logits if any(wanted) else None
-        own = None if scales is None else scales[these]
-        problem = _rows.solve(logits, target, weights, head.settings, scale=scale, scales=own, out=out)
-        losses[these] = problem.losses
-        total.merge(problem.exact_total())
-        _take_on(head, made, these, hidden, logits)
-    return losses, total, made
-
-
-def _take_on(head: Head, made: Gradients, these: slice, hidden: torch.Tensor, of_logits: torch.Tensor) -> None:
-    """Add what a chunk's gradient of its logits does to hidden states, weight and bias."""
-    if made.hidden is not None:
-        torch.mm(of_logits, head.linear_weight, out=made.hidden[these])
-    if made.linear_weight is not None and hidden.dtype == head.sums:
-        made.linear_weight.addmm_(of_logits.t(), hidden, beta=0.0 if these.start == 0 else 1.0)
-    elif made.linear_weight is not None:
-        for part in head.parts():
-            made.linear_weight[part] += of_logits[:, part].t() @ hidden
-    if made.linear_bias is not None:
-        made.linear_bias += of_logits.sum(0, dtype=head.sums)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a head is asked for besides its tensors."""
-
-    settings: Settings
-    budget_bytes: int
-    with_gradients: bool  # whether gradients may be asked for at all
+        up = upstream.rows(these)
+        found = head.solve_rows(these, logits, up, logits if any(wanted) or filtering is not None else None)
+        for name, value in found.items():
+            numbers[name][these] = value
+        whole = None if filtering is None else filtering.take(logits, these, head.sizes(these, up))
+        if not any(wanted):
+            continue
+        if whole is None or bool(whole.all()):
+            made.take(head, these, hidden, logits)
+        elif aside is not None and bool(whole.any()):
+            aside.take(head, made, whole.nonzero().squeeze(1), these, logits)
+    if aside is not None:
+        aside.flush(head, made)
+    if filtering is not None:
+        if told:
+            numbers["dropped_mass"] = filtering.dropped
+        if any(wanted):
+            wide = (made.hidden, made.linear_weight, made.linear_bias)
+            made.begun |= filtering.finish(head.hidden, head.linear_weight, *wide, begun=made.begun)
+    if made.linear_weight is not None and not made.begun:
+        made.linear_weight.zero_()
+    return numbers, made
 
 
 class LinearCrossEntropy(torch.autograd.Function):
-    """The reduced loss of a head: its gradients are made together with it, where a scalar is what is wanted."""
+    """The reduced loss of a head, then the numbers of each row; gradients are made with the loss where it is a scalar."""
 
     @staticmethod
     def forward(
@@ -122,39 +217,56 @@ class LinearCrossEntropy(torch.autograd.Function):
         hidden: torch.Tensor,
         linear_weight: torch.Tensor,
         linear_bias: torch.Tensor | None,
-        target: torch.Tensor,
+        target: Any,
         weight: torch.Tensor | None,
+        sample_weight: torch.Tensor | None,
         wish: Wish,
-    ) -> torch.Tensor:
+    ) -> tuple[torch.Tensor, ...]:
         settings = wish.settings
-        ctx.save_for_backward(hidden, linear_weight, linear_bias, target, weight)
-        ctx.wish, ctx.made, ctx.denominator = wish, None, 1.0
+        ctx.set_materialize_grads(False)
+        kept = None if isinstance(target, TopKTargets) else target
+        ctx.save_for_backward(hidden, linear_weight, linear_bias, kept, weight, sample_weight)
+        ctx.wish, ctx.made, ctx.top_k = wish, None, target if kept is None else None
+        head = Head(hidden, linear_weight, linear_bias, target, weight, wish)
+        scalar = settings.reduction != "none"
         wanted = (False, False, False)
-        if wish.with_gradients and settings.reduction != "none":
+        # numbers that are differentiated bring upstream gradients of their own: then all is made in backward
+        if wish.with_gradients and scalar and not any(name in DIFFERENTIABLE for name in wish.extras.returns):
             wanted = tuple(ctx.needs_input_grad[:3])
-        if settings.reduction == "mean":
-            ctx.denominator = float(len(hidden))
-            if weight is not None and not target.is_floating_point():
-                ids = _rows.as_ids(target, settings, torch.Size((len(hidden), len(linear_weight)))).ids
-                ctx.denominator = ExactSum().add(weight.double().numpy()[ids]).value()
-        head = Head(hidden, linear_weight, linear_bias, target, weight, settings, wish.budget_bytes)
-        losses, total, made = solve(head, wanted, _rows.inverse(ctx.denominator), None)
+        own = None if sample_weight is None else sample_weight.double()
+        ctx.denominator = _denominator(head, own) if settings.reduction == "mean" else 1.0
+        ctx.each = torch.full((len(hidden),), _rows.inverse(ctx.denominator), dtype=torch.float64, device="cpu")
+        if own is not None:
+            ctx.each = ctx.each * own
+        numbers, made = solve(head, wanted, Upstream(ctx.each))
         if any(wanted):
             ctx.made = made
-        if settings.reduction == "none":
-            return torch.from_numpy(losses).to(settings.loss_dtype)
-        return torch.tensor(total.divided_by(ctx.denominator), dtype=settings.loss_dtype, device="cpu")
+        losses = numbers["loss"] if own is None else _extended.weighted(numbers["loss"], own)
+        if scalar:
+            total = ExactSum().add(losses.numpy())
+            loss = torch.tensor(total.divided_by(ctx.denominator), dtype=settings.loss_dtype, device="cpu")
+        else:
+            loss = losses.to(settings.loss_dtype)
+        ctx.names = wish.extras.returns
+        still = [numbers[name] for name in ctx.names if name not in DIFFERENTIABLE]
+        ctx.mark_non_differentiable(*still)
+        return loss, *(numbers[name] for name in ctx.names)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        hidden, linear_weight, linear_bias, target, weight = ctx.saved_tensors
+    def backward(ctx: Any, upstream: torch.Tensor | None, *of_numbers: torch.Tensor | None) -> tuple[Any, ...]:
+        hidden, linear_weight, linear_bias, target, weight, _ = ctx.saved_tensors
+        target = ctx.top_k if target is None else target
         made, ctx.made = ctx.made, None  # handed on as they are: a second backward makes them anew
-        scale, scales = _rows.rows_of(upstream)
-        if made is None:
-            head = Head(hidden, linear_weight, linear_bias, target, weight, ctx.wish.settings, ctx.wish.budget_bytes)
-            made = solve(head, tuple(ctx.needs_input_grad[:3]), scale * _rows.inverse(ctx.denominator), scales)[2]
-            scale = 1.0
+        given = {name: of_row for name, of_row in zip(ctx.names, of_numbers, strict=True) if of_row is not None}
+        scale = 1.0
+        if made is not None:
+            scale = 0.0 if upstream is None else float(upstream)
+        else:
+            of_loss = ctx.each * (0.0 if upstream is None else upstream.double())
+            own = Upstream(of_loss, *(given.get(name) for name in DIFFERENTIABLE))
+            head = Head(hidden, linear_weight, linear_bias, target, weight, ctx.wish)
+            made = solve(head, tuple(ctx.needs_input_grad[:3]), own)[1]
         results = []
         for gradient, tensor in zip(
             (made.hidden, made.linear_weight, made.linear_bias), (hidden, linear_weight, linear_bias), strict=True
@@ -162,4 +274,19 @@ class LinearCrossEntropy(torch.autograd.Function):
             if gradient is not None and scale != 1.0:
                 gradient *= scale
             results.append(None if gradient is None else gradient.to(tensor.dtype))
-        return (*results, None, None, None)
+        return (*results, None, None, None, None)
+
+
+def _denominator(head: Head, sample_weight: torch.Tensor | None) -> float | ExactSum:
+    """Return what a mean divides by."""
+    if head.wish.denominator is not None:
+        return head.wish.denominator
+    by_class = head.weight is not None and not (isinstance(head.target, TopKTargets) or head.target.is_floating_point())
+    if not by_class:
+        rows = float(len(head.hidden))
+        return rows if sample_weight is None else ExactSum().add(sample_weight.numpy())
+    settings, shape = head.wish.settings, torch.Size((len(head.hidden), len(head.linear_weight)))
+    ids = _rows.as_ids(head.target, settings, shape).ids
+    assert head.weight is not None  # as by_class says
+    weights = head.weight.double().numpy()[ids]
+    return ExactSum().add(weights if sample_weight is None else weights * sample_weight.numpy())

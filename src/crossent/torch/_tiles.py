@@ -36,6 +36,11 @@ class Upstream:
     entropy: torch.Tensor | None = None
     target_logit: torch.Tensor | None = None
 
+    def rows(self, these: slice) -> "Upstream":
+        """Return the part of some rows."""
+        parts = (self.loss, self.lse, self.entropy, self.target_logit)
+        return Upstream(*(None if part is None else part[these] for part in parts))
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:
@@ -79,7 +84,7 @@ def solve(
     numbers = {name: torch.empty(target.ids.size, dtype=torch.float64, device="cpu") for name in wanted}
     for block, these in _tiles_of(moved):
         z, slope = _bent(moved[block], extras, with_slope=out is not None)
-        up = None if upstream is None else _of_rows(upstream, these)
+        up = None if upstream is None else upstream.rows(these)
         made, gradient = _solve_tile(z, _targets_of(truth, block, these, z), extras, up)
         for name in wanted:
             numbers[name][these] = made[name]
@@ -104,11 +109,6 @@ def _tiles_of(moved: torch.Tensor) -> Iterator[tuple[slice, slice]]:
     for start in range(0, len(moved), step):
         stop = min(start + step, len(moved))
         yield slice(start, stop), slice(start * rows, stop * rows)
-
-
-def _of_rows(upstream: Upstream, these: slice) -> Upstream:
-    parts = (upstream.loss, upstream.lse, upstream.entropy, upstream.target_logit)
-    return Upstream(*(None if part is None else part[these] for part in parts))
 
 
 def _bent(x: torch.Tensor, extras: Extras, *, with_slope: bool) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -1,17 +1,23 @@
 """The PyTorch door's linear head: torch.nn.functional.linear_cross_entropy's signature, a budget instead of the logits."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
 from torch.autograd import forward_ad
 
-from crossent._checks import check_count
+from crossent._checks import check_count, check_real, check_smoothing
 from crossent.arrays.machine import memory_budget_bytes
+from crossent.arrays.targets import TopKTargets
 from crossent.errors import DtypeError, OptionError, ShapeError
-from crossent.torch._arguments import FLOATS, is_differentiated, is_plain, is_traced, reduction_of
+from crossent.torch import _extended
+from crossent.torch._arguments import FLOATS, SMALL_INTEGERS, is_differentiated, is_plain, is_traced, reduction_of
+from crossent.torch._closed_form import counted_rows
+from crossent.torch._extras import read_denominator, read_extras, read_sample_weight, with_returns
 from crossent.torch._linear import LinearCrossEntropy, Wish
 from crossent.torch._rows import Settings
+from crossent.torch._total import exactly
 from crossent.torch.softmax_cross_entropy import cross_entropy
 
 
@@ -25,14 +31,21 @@ def linear_cross_entropy(
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    softcap: float | None = None,
+    temperature: float = 1.0,
+    sample_weight: torch.Tensor | None = None,
+    denominator: float | torch.Tensor | None = None,
     shift: int = 0,
     memory_budget: int | None = None,
-) -> torch.Tensor:
+    grad_filter: float | None = None,
+    returns: tuple[str, ...] = (),
+) -> Any:
     """Return the cross-entropy of a linear head, in nats, without ever holding its logits.
 
     ::
 
-        loss = cross_entropy(input @ linear_weight.T + linear_bias, target)
+        loss = cross_entropy(input @ linear_weight.T + linear_bias, target, ...)
 
     Parameters
     ----------
@@ -40,8 +53,8 @@ def linear_cross_entropy(
         Hidden states, of any leading dimensions.
     linear_weight : Tensor, shape (C, D)
         The head, of `input`'s dtype.
-    target : Tensor
-        Class ids, shape (...); or distributions, floating point, shape (..., C).
+    target : Tensor or crossent.TopKTargets
+        Class ids, shape (...); or distributions, floating point, shape (..., C); or k classes of each row, shape (..., k).
     linear_bias : Tensor, shape (C), optional
         The head's bias.
     weight : Tensor, shape (C), optional
@@ -52,15 +65,21 @@ def linear_cross_entropy(
         Class id of rows that do not take part, -100 if None: they are left out before anything is multiplied.
     label_smoothing : float
         Share of the targets that is spread over all classes, in [0, 1].
+    z_loss, softcap, temperature, sample_weight, denominator, returns : optional
+        See `crossent.torch.cross_entropy`; rows have the shape (...).
     shift : int
         For causal models: hidden state i predicts target i + shift of the last leading dimension.
     memory_budget : int, optional
         Bytes for logits; by default what `crossent.show_config()` says. At least one row is held.
+    grad_filter : float, optional
+        Leave out of the backward products what is below `grad_filter` times its row's weight in the gradient of the logits,
+        2**-12 for example, and put means in its place. See the notes.
 
     Returns
     -------
     Tensor
-        Of `input`'s dtype: a scalar, or with reduction="none" one loss for each row, 0 where it does not take part.
+        Of `input`'s dtype: a scalar, or with reduction="none" one loss for each row, 0 where it does not take part. With
+        `returns`, a named tuple as `crossent.torch.cross_entropy`'s.
 
     Raises
     ------
@@ -69,7 +88,8 @@ def linear_cross_entropy(
     DtypeError
         If the dtypes or devices differ or are no floating-point ones; also a TypeError.
     OptionError
-        If `shift` or `memory_budget` is no count; also a ValueError.
+        If `shift` or `memory_budget` is no count, `grad_filter` does not lie in (0, 1), or an option of
+        `crossent.torch.cross_entropy` is none; also a ValueError.
     IndexError
         If a class id is neither in [0, C) nor `ignore_index`.
 
@@ -80,8 +100,13 @@ def linear_cross_entropy(
     Accuracy: that of torch's matrix product, then of `crossent.torch.cross_entropy`. Losses and the gradient of `input` have the
     same bits for any budget as far as the matrix product gives a row the same bits among other rows; sums over chunks, the
     gradients of weight and bias, are rounded once more for each chunk.
+    `grad_filter`: the loss stays exact, its gradient does not. Of what is left out, the sums of each row and of each class are
+    kept and spread over rows and classes by their product, so that no class stands still. Rows that would lose more than a
+    tenth of their mass are multiplied whole; the others' loss of mass comes back as ``returns=("dropped_mass",)``, the part
+    of the softmax that was averaged. It pays where predictions are peaked; at the start of a training nearly every row is
+    multiplied whole.
     Once differentiable. With other tensors than strided ones on the CPU, or a head of more dimensions, it is
-    `crossent.torch.cross_entropy` of `torch.nn.functional.linear`, which has every kind of derivative.
+    `crossent.torch.cross_entropy` of `torch.nn.functional.linear`, which has every kind of derivative and no filter.
 
     References
     ----------
@@ -97,12 +122,32 @@ def linear_cross_entropy(
     reduction = reduction_of(None, None, reduction)
     ignore_index = -100 if ignore_index is None else ignore_index  # torch's word for it
     hidden, target = _shifted(input, target, shift)
-    if target.dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16, torch.uint32, torch.uint64):
+    if isinstance(target, torch.Tensor) and target.dtype in SMALL_INTEGERS:
         target = target.long()
+    extras = read_extras(z_loss, softcap, temperature, returns)
+    own_denominator = read_denominator(denominator, reduction)
+    eps = None if grad_filter is None else _read_filter(grad_filter)
+    weights = read_sample_weight(sample_weight, input.shape[:-1])
+    if weights is not None and shift:
+        weights = weights.narrow(-1, min(shift, input.shape[-2]), hidden.shape[-2])
     if not _readable(hidden, linear_weight, target, linear_bias, weight):
-        return _through_logits(
-            hidden, linear_weight, linear_bias, target, weight, reduction, ignore_index, label_smoothing
-        )
+        options: dict[str, Any] = {
+            "reduction": reduction,
+            "ignore_index": ignore_index,
+            "label_smoothing": label_smoothing,
+        }
+        if linear_weight.dim() != 2:
+            if extras.some or weights is not None or own_denominator is not None:
+                message = (
+                    f"`linear_weight` must have shape (C, D) with these options; got {tuple(linear_weight.shape)}."
+                )
+                raise ShapeError(message)
+            return F.linear_cross_entropy(
+                hidden, linear_weight, target, linear_bias=linear_bias, weight=weight, **options
+            )
+        options |= {"z_loss": z_loss, "softcap": softcap, "temperature": temperature, "returns": extras.returns}
+        options |= {"sample_weight": weights, "denominator": denominator}
+        return _through_logits(hidden, linear_weight, linear_bias, target, weight, options)
     loss_dtype = hidden.dtype
     if torch.is_autocast_enabled("cpu") and hidden.dtype != torch.float64:
         # what torch.nn.functional.linear does there, and its loss is float32
@@ -110,52 +155,91 @@ def linear_cross_entropy(
         hidden, linear_weight = hidden.to(dtype), linear_weight.to(dtype)
         linear_bias = None if linear_bias is None else linear_bias.to(dtype)
     _check(hidden, linear_weight, target, linear_bias, weight)
-    if not 0.0 <= label_smoothing <= 1.0:
-        message = f"`label_smoothing` must lie in [0, 1]; got {label_smoothing!r}."
-        raise OptionError(message)
-    settings = Settings(1, reduction, ignore_index, float(label_smoothing), loss_dtype)
+    settings = Settings(1, reduction, ignore_index, check_smoothing(label_smoothing), loss_dtype)
     budget = memory_budget_bytes() if memory_budget is None else check_count("memory_budget", memory_budget)
-    leading = hidden.shape[:-1]
+    wish = Wish(settings, extras, budget, own_denominator, eps, with_gradients=torch.is_grad_enabled())
+    return _solve(hidden, linear_weight, linear_bias, target, weight, weights, wish)
+
+
+def _read_filter(value: Any) -> float:
+    number = check_real("grad_filter", value, "a number in (0, 1), or None for exact gradients")
+    if not 0.0 < number < 1.0:
+        message = f"`grad_filter` must lie in (0, 1), or be None for exact gradients; got {value!r}."
+        raise OptionError(message)
+    return number
+
+
+def _solve(
+    hidden: torch.Tensor,
+    linear_weight: torch.Tensor,
+    linear_bias: torch.Tensor | None,
+    target: Any,
+    weight: torch.Tensor | None,
+    sample_weight: torch.Tensor | None,
+    wish: Wish,
+) -> Any:
+    """Leave out the rows that do not take part, solve the others, and put everything back into its place."""
+    leading, settings = hidden.shape[:-1], wish.settings
     rows = hidden.reshape(-1, hidden.shape[-1])
-    soft = target.is_floating_point()
-    targets = target.reshape(-1, len(linear_weight)) if soft else target.reshape(-1)
+    if isinstance(target, TopKTargets):
+        _extended.check_top_k(
+            target, torch.Size((*leading, len(linear_weight))), replace(settings, class_axis=len(leading))
+        )
+        target = _extended.flat_rows(target)
+        of_top_k = _extended.counted_top_k(target, settings.ignore_index)
+        kept = None if of_top_k is None else torch.from_numpy(of_top_k)
+    else:
+        soft = target.is_floating_point()
+        target = target.reshape(-1, len(linear_weight)) if soft else target.reshape(-1)
+        kept = counted_rows(target, settings)
+    weights = None if sample_weight is None else sample_weight.reshape(-1)
     counted = None
-    if not soft:
-        kept = targets != ignore_index
-        if not bool(kept.all()):
-            counted = kept.nonzero().squeeze(1)
-            rows, targets = rows.index_select(0, counted), targets.index_select(0, counted)
-    wish = Wish(settings, budget, with_gradients=torch.is_grad_enabled())
-    loss: torch.Tensor = LinearCrossEntropy.apply(rows, linear_weight, linear_bias, targets, weight, wish)
-    if reduction != "none":
-        return loss
-    if counted is not None:
-        loss = torch.zeros(leading.numel(), dtype=loss.dtype, device="cpu").index_copy(0, counted, loss)
-    return loss.reshape(leading)
+    if kept is not None and not bool(kept.all()):
+        counted = kept.nonzero().squeeze(1)
+        rows, target = rows.index_select(0, counted), _extended.taken(target, counted)
+        weights = None if weights is None else weights.index_select(0, counted)
+    # weights that are differentiated multiply outside: the rows' losses are their gradient
+    outside = is_differentiated(weights)
+    inner = replace(wish, settings=replace(settings, reduction="none", loss_dtype=torch.float64)) if outside else wish
+    loss, *found = LinearCrossEntropy.apply(
+        rows, linear_weight, linear_bias, target, weight, None if outside else weights, inner
+    )
+    if outside:
+        denominator: Any = wish.denominator
+        if denominator is None and settings.reduction == "mean":
+            of_rows = _extended.weights_of_rows(rows.new_empty(len(rows), 1), target, weight, weights, settings)
+            denominator = exactly(of_rows, "sum", 1.0)
+        loss = _extended.reduced(loss, weights, denominator, settings)
+    dtype = torch.promote_types(settings.loss_dtype, torch.float32)
+
+    def placed(of_rows: torch.Tensor) -> torch.Tensor:
+        if counted is not None:
+            everywhere = torch.zeros(leading.numel(), dtype=of_rows.dtype, device="cpu")
+            of_rows = everywhere.index_copy(0, counted, of_rows)
+        return of_rows.reshape(leading)
+
+    numbers = {name: placed(value.to(dtype)) for name, value in zip(wish.extras.returns, found, strict=True)}
+    return with_returns(placed(loss) if settings.reduction == "none" else loss, numbers, wish.extras)
 
 
 def _through_logits(
     hidden: torch.Tensor,
     linear_weight: torch.Tensor,
     linear_bias: torch.Tensor | None,
-    target: torch.Tensor,
+    target: Any,
     weight: torch.Tensor | None,
-    reduction: str,
-    ignore_index: int,
-    label_smoothing: float,
-) -> torch.Tensor:
-    """Return the loss of logits that are held, for what the chunks cannot do; a head of more dimensions is torch's."""
-    options: dict[str, Any] = {"reduction": reduction, "ignore_index": ignore_index, "label_smoothing": label_smoothing}
-    if linear_weight.dim() != 2:
-        return F.linear_cross_entropy(hidden, linear_weight, target, linear_bias=linear_bias, weight=weight, **options)
+    options: dict[str, Any],
+) -> Any:
+    """Return the loss of logits that are held, for what the chunks cannot do."""
     logits = F.linear(hidden, linear_weight, linear_bias)
     if logits.dim() > 2:
         logits = logits.movedim(-1, 1)
-        target = target.movedim(-1, 1) if target.is_floating_point() else target
+        if isinstance(target, torch.Tensor) and target.is_floating_point():
+            target = target.movedim(-1, 1)
     return cross_entropy(logits, target, weight, **options)
 
 
-def _shifted(hidden: torch.Tensor, target: torch.Tensor, shift: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _shifted(hidden: torch.Tensor, target: Any, shift: int) -> tuple[torch.Tensor, Any]:
     """Return hidden states and the targets that lie `shift` further on."""
     if isinstance(shift, bool) or not isinstance(shift, int) or shift < 0:
         message = f"`shift` must be an integer of at least 0; got {shift!r}."
@@ -165,15 +249,23 @@ def _shifted(hidden: torch.Tensor, target: torch.Tensor, shift: int) -> tuple[to
     if hidden.dim() < 2:
         message = f"`shift` needs `input` of shape (..., tokens, D); got {tuple(hidden.shape)}."
         raise ShapeError(message)
-    tokens = hidden.shape[-2]
-    axis = hidden.dim() - 2
-    return hidden.narrow(-2, 0, max(tokens - shift, 0)), target.narrow(axis, min(shift, tokens), max(tokens - shift, 0))
+    tokens, axis = hidden.shape[-2], hidden.dim() - 2
+    left = max(tokens - shift, 0)
+    if isinstance(target, TopKTargets):
+        own = target.ids.shape[axis] if target.ids.ndim > axis + 1 else None
+        if own != tokens:
+            message = f"`target.ids` must have {tokens} tokens on axis {axis} to be shifted; got {target.ids.shape}."
+            raise ShapeError(message)
+        return hidden.narrow(-2, 0, left), _extended.taken(
+            target, (*[slice(None)] * axis, slice(min(shift, tokens), None))
+        )
+    return hidden.narrow(-2, 0, left), target.narrow(axis, min(shift, tokens), left)
 
 
 def _readable(
     hidden: torch.Tensor,
     linear_weight: torch.Tensor,
-    target: torch.Tensor,
+    target: Any,
     linear_bias: torch.Tensor | None,
     weight: torch.Tensor | None,
 ) -> bool:
@@ -182,16 +274,17 @@ def _readable(
         return False
     if linear_weight.dim() != 2 or not (hidden.numel() and linear_weight.numel()):
         return False
-    if is_differentiated(target) or is_differentiated(weight):
+    top_k = isinstance(target, TopKTargets)
+    if is_differentiated(weight) or (not top_k and is_differentiated(target)):
         return False
-    tensors = (hidden, linear_weight, target, linear_bias, weight)
+    tensors = (hidden, linear_weight, None if top_k else target, linear_bias, weight)
     return all(is_plain(tensor) for tensor in tensors if tensor is not None)
 
 
 def _check(
     hidden: torch.Tensor,
     linear_weight: torch.Tensor,
-    target: torch.Tensor,
+    target: Any,
     linear_bias: torch.Tensor | None,
     weight: torch.Tensor | None,
 ) -> None:
@@ -209,7 +302,18 @@ def _check(
             f"got {tuple(hidden.shape)}."
         )
         raise ShapeError(message)
-    rows = tuple(hidden.shape[:-1])
+    if isinstance(target, torch.Tensor):
+        _check_target(target, tuple(hidden.shape[:-1]), classes)
+    for name, vector in (("linear_bias", linear_bias), ("weight", weight)):
+        if vector is not None and tuple(vector.shape) != (classes,):
+            message = f"`{name}` must have shape ({classes},), one for each class; got {tuple(vector.shape)}."
+            raise ShapeError(message)
+    if linear_bias is not None and linear_bias.dtype != hidden.dtype:
+        message = f"`input` and `linear_bias` must have one dtype; got {hidden.dtype} and {linear_bias.dtype}."
+        raise DtypeError(message)
+
+
+def _check_target(target: torch.Tensor, rows: tuple[int, ...], classes: int) -> None:
     wanted = (*rows, classes) if target.is_floating_point() else rows
     if tuple(target.shape) != wanted:
         what = "distributions" if target.is_floating_point() else "class ids"
@@ -217,11 +321,4 @@ def _check(
         raise ShapeError(message)
     if target.dtype == torch.bool or target.is_complex():
         message = f"`target` must be integer class ids or floating-point distributions; got {target.dtype}."
-        raise DtypeError(message)
-    for name, vector in (("linear_bias", linear_bias), ("weight", weight)):
-        if vector is not None and tuple(vector.shape) != (classes,):
-            message = f"`{name}` must have shape ({classes},), one for each class; got {tuple(vector.shape)}."
-            raise ShapeError(message)
-    if linear_bias is not None and linear_bias.dtype != hidden.dtype:
-        message = f"`input` and `linear_bias` must have one dtype; got {hidden.dtype} and {linear_bias.dtype}."
         raise DtypeError(message)

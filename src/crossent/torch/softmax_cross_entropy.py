@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812  # as everybody who reads this wri
 
 from crossent.arrays.targets import TopKTargets
 from crossent.torch import _extended
-from crossent.torch._arguments import FLOATS, is_plain, reduction_of
+from crossent.torch._arguments import FLOATS, SMALL_INTEGERS, is_plain, reduction_of
 from crossent.torch._composed import wide_dtype
 from crossent.torch._dispatch import softmax_loss, torchs_loss
 from crossent.torch._extras import Extras, read_denominator, read_extras, read_sample_weight, with_returns
@@ -16,9 +16,6 @@ from crossent.torch._rows import Settings
 from crossent.torch._total import exactly
 
 _HALVES = frozenset({torch.float16, torch.bfloat16})
-_SMALL_INTEGERS = frozenset(
-    {torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16, torch.uint32, torch.uint64}
-)
 
 
 def cross_entropy(
@@ -137,7 +134,7 @@ def cross_entropy(
     # autocast: torch's own takes float32 logits there; here the loss alone need be float32
     loss_dtype = torch.float32 if torch.is_autocast_enabled("cpu") and input.dtype in _HALVES else input.dtype
     settings = Settings(min(1, max(input.dim() - 1, 0)), reduction, ignore_index, float(label_smoothing), loss_dtype)
-    if isinstance(target, torch.Tensor) and target.dtype in _SMALL_INTEGERS:
+    if isinstance(target, torch.Tensor) and target.dtype in SMALL_INTEGERS:
         target = target.long()  # compared with -100, a uint8 of 156 is equal
     if not extended:
         return softmax_loss(input, target, weight, settings)
@@ -192,7 +189,8 @@ def _readable(
     label_smoothing: float,
 ) -> bool:
     """Say whether this is a call that torch accepts and the kernels can answer; torch has the words for all else."""
-    if not all(is_plain(tensor) for tensor in (logits, target, weight) if isinstance(tensor, torch.Tensor)):
+    tensors = [logits, *([] if isinstance(target, TopKTargets) else [target]), *([] if weight is None else [weight])]
+    if not all(is_plain(tensor) for tensor in tensors):
         return False
     if not isinstance(label_smoothing, (int, float)):
         return False
@@ -206,7 +204,7 @@ def _readable(
     elif target.dtype in FLOATS:
         fits = target.shape == logits.shape and (target.dtype == logits.dtype or autocast)
     else:
-        fits = (target.dtype in _SMALL_INTEGERS or target.dtype == torch.int64) and target.shape == logits.shape[
+        fits = (target.dtype in SMALL_INTEGERS or target.dtype == torch.int64) and target.shape == logits.shape[
             :axis
         ] + logits.shape[axis + 1 :]
     if weight is not None and (weight.shape != (classes,) or not (weight.dtype == logits.dtype or autocast)):
