@@ -7,18 +7,7 @@ Any order of derivatives of these is torch's own.
 
 import torch
 
-from crossent.torch._rows import Settings
-
-
-def counted_rows(target: torch.Tensor, settings: Settings) -> torch.Tensor | None:
-    """Return which rows take part, or None for all: not those of class `ignore_index`, nor its one-hots."""
-    if not target.is_floating_point():
-        return target != settings.ignore_index
-    axis = settings.class_axis
-    if not 0 <= settings.ignore_index < target.shape[axis]:
-        return None
-    own = target.select(axis, settings.ignore_index)
-    return (own != 1.0) | ((target != 0.0).sum(axis) != 1)
+from crossent.torch._rows import Settings, counted_rows
 
 
 def effective_targets(

@@ -12,10 +12,9 @@ from crossent.errors import ShapeError
 from crossent.torch import _certain, _composed, _room, _rows, _tiles
 from crossent.torch._arguments import is_differentiated, is_traced
 from crossent.torch._autograd import KEPT_BYTES
-from crossent.torch._closed_form import counted_rows
 from crossent.torch._composed import RowLoss, wide_dtype
 from crossent.torch._extras import DIFFERENTIABLE, Extras
-from crossent.torch._rows import Settings
+from crossent.torch._rows import Settings, counted_rows
 from crossent.torch._total import exactly
 
 # torch.Tensor or TopKTargets; torch is Any for mypy, and so is this

@@ -34,6 +34,17 @@ class Settings:
         return shape[: self.class_axis] + shape[self.class_axis + 1 :]
 
 
+def counted_rows(target: torch.Tensor, settings: Settings) -> torch.Tensor | None:
+    """Return which rows take part, or None for all: not those of class `ignore_index`, nor its one-hots."""
+    if not target.is_floating_point():
+        return target != settings.ignore_index
+    axis = settings.class_axis
+    if not 0 <= settings.ignore_index < target.shape[axis]:
+        return None
+    own = target.select(axis, settings.ignore_index)
+    return (own != 1.0) | ((target != 0.0).sum(axis) != 1)
+
+
 def as_ids(target: torch.Tensor, settings: Settings, shape: torch.Size) -> TargetRows:
     """Return class ids as the kernels take them; torch's own IndexError where one is no class."""
     try:
@@ -48,11 +59,13 @@ def as_ids(target: torch.Tensor, settings: Settings, shape: torch.Size) -> Targe
 
 def as_distributions(target: torch.Tensor, settings: Settings, shape: torch.Size) -> TargetRows:
     """Return soft labels as the kernels take them; as in torch, they may be any numbers."""
+    kept = counted_rows(target.detach(), settings)
+    counted = None if kept is None or bool(kept.all()) else kept.reshape(-1).numpy()
     try:
-        return read_targets(target.detach(), tuple(shape), settings.class_axis, None, None, "input")
+        return read_targets(target.detach(), tuple(shape), settings.class_axis, None, counted, "input")
     except RangeError:  # negative or infinite ones: all of them go the general way
         ids = np.full(settings.rows_shape(shape).numel(), -1, np.int64)
-        return TargetRows(DISTRIBUTIONS, ids, None, dense=as_numbers(as_array(target.detach(), "target"), "target"))
+        return TargetRows(DISTRIBUTIONS, ids, counted, dense=as_numbers(as_array(target.detach(), "target"), "target"))
 
 
 def as_targets(target: torch.Tensor, settings: Settings, shape: torch.Size) -> TargetRows:

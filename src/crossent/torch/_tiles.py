@@ -91,6 +91,8 @@ def solve(
         if moved_out is not None and gradient is not None:
             if slope is not None:
                 gradient *= slope
+            if truth.rows.counted is not None:
+                gradient[torch.from_numpy(~truth.rows.counted[these])] = 0.0
             moved_out[block] = gradient.view(moved_out[block].shape)
     return numbers
 
@@ -117,7 +119,9 @@ def _bent(x: torch.Tensor, extras: Extras, *, with_slope: bool) -> tuple[torch.T
     if extras.softcap is None:
         if extras.temperature != 1.0:
             z /= extras.temperature
-        return z, None if extras.temperature == 1.0 else torch.tensor(1.0 / extras.temperature, device="cpu")
+        return z, None if extras.temperature == 1.0 else torch.tensor(
+            1.0 / extras.temperature, dtype=torch.float64, device="cpu"
+        )
     # With t = e**(-2 |x / cap|), tanh = (1 - t) / (1 + t), and its slope 4 t / (1 + t)**2 has nothing that cancels, as
     # 1 - tanh**2 has. One exponential, 0.8 ns a number, for both; torch.tanh alone takes 2.7. Near 0 the difference is
     # known to 1e-16 of the cap, and so is every sum that z goes into.
@@ -165,7 +169,8 @@ def _solve_tile(
     """Return the numbers of some rows, and their gradient with respect to z."""
     top, likeliest = z.max(1)
     ids = likeliest if target.counted is None else torch.where(target.counted, likeliest, -1)
-    of_likeliest = None if up is None else torch.empty_like(z)
+    with_entropy = "entropy" in extras.returns or (up is not None and up.entropy is not None)
+    of_likeliest = torch.empty_like(z) if with_entropy or up is not None else None
     kernel = Settings(1, "none", -1, 0.0, torch.float64)
     taken = TargetRows(CLASS_IDS, ids.numpy(), None if target.counted is None else target.counted.numpy())
     surprise = torch.from_numpy(_rows.solve(z, taken, None, kernel, out=of_likeliest).losses)  # L
@@ -191,13 +196,10 @@ def _solve_tile(
         numbers["loss"] += torch.where(target.mass == 0.0, 0.0, extras.z_loss * target.mass * lse * lse)
     numbers["accuracy"] = (likeliest == best).double()
     of_entropy = None
-    if "entropy" in extras.returns or (up is not None and up.entropy is not None):
-        if of_likeliest is None:
-            p = (z - lse[:, None]).exp_()
-        else:
-            p = of_likeliest.clone()
-            p.scatter_add_(1, likeliest[:, None], torch.ones_like(top)[:, None])
-        information = torch.where(p == 0.0, 0.0, (top[:, None] - z + surprise[:, None]) * p)  # -p log p
+    if with_entropy and of_likeliest is not None:
+        p = of_likeliest.scatter_add(1, likeliest[:, None], torch.ones_like(top)[:, None])
+        gaps = (top[:, None] - z).scatter_(1, likeliest[:, None], 0.0)  # where inf - inf would be NaN
+        information = torch.where(p == 0.0, 0.0, (gaps + surprise[:, None]) * p)  # -p log p
         numbers["entropy"] = information.sum(1)
         if up is not None and up.entropy is not None:
             of_entropy = (information - p * numbers["entropy"][:, None]) * up.entropy[:, None]
@@ -209,8 +211,6 @@ def _solve_tile(
     gradient = _gradient_of(of_likeliest, lse, likeliest, target, extras, up)
     if of_entropy is not None:
         gradient += of_entropy
-    if target.counted is not None and not bool(target.counted.all()):
-        gradient[~target.counted] = 0.0
     return numbers, gradient
 
 

@@ -13,10 +13,9 @@ from crossent.arrays.targets import TopKTargets
 from crossent.errors import DtypeError, OptionError, ShapeError
 from crossent.torch import _extended
 from crossent.torch._arguments import FLOATS, SMALL_INTEGERS, is_differentiated, is_plain, is_traced, reduction_of
-from crossent.torch._closed_form import counted_rows
 from crossent.torch._extras import read_denominator, read_extras, read_sample_weight, with_returns
 from crossent.torch._linear import LinearCrossEntropy, Wish
-from crossent.torch._rows import Settings
+from crossent.torch._rows import Settings, counted_rows
 from crossent.torch._total import exactly
 from crossent.torch.softmax_cross_entropy import cross_entropy
 
