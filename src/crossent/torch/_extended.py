@@ -28,8 +28,8 @@ def counted_top_k(target: TopKTargets, ignore_index: int) -> np.ndarray | None:
     return ~ignored if torch.compiler.is_compiling() or ignored.any() else None
 
 
-def check_top_k(target: TopKTargets, shape: torch.Size, settings: Settings) -> None:
-    """Raise unless top-k targets fit logits of a shape."""
+def check_top_k(target: TopKTargets, shape: torch.Size, settings: Settings, *, ids: bool = True) -> None:
+    """Raise unless top-k targets fit logits of a shape; `ids` is False where other ranks have classes too."""
     rows, classes = tuple(settings.rows_shape(shape)), shape[settings.class_axis]
     if target.ids.shape[:-1] != rows:
         wanted = f"({', '.join(str(size) for size in (*rows, 'k'))})"
@@ -37,7 +37,7 @@ def check_top_k(target: TopKTargets, shape: torch.Size, settings: Settings) -> N
             f"`target.ids` must have shape {wanted} to match `input` of shape {tuple(shape)}; got {target.ids.shape}."
         )
         raise ShapeError(message)
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or not ids:
         return  # no compiler may look at numbers; out of range, scatter raises
     counted = counted_top_k(target, settings.ignore_index)
     wrong = (target.ids < 0) | (target.ids >= classes)
@@ -225,7 +225,8 @@ def weights_of_rows(
     dtype = wide_dtype(logits)
     weights = torch.ones((), dtype=dtype, device=logits.device).expand(shape)
     if weight is not None and isinstance(target, torch.Tensor) and not target.is_floating_point():
-        weights = weight.to(dtype)[torch.where(counted, target, 0).long()]
+        # an id that is no class is named by the loss, which comes after
+        weights = weight.to(dtype)[torch.where(counted, target, 0).long().clamp(0, len(weight) - 1)]
     if sample_weight is not None:
         weights = weights * sample_weight.to(dtype)
     return weights if counted is None else torch.where(counted, weights, 0.0)

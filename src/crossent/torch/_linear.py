@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from crossent.arrays.exact_sum import ExactSum
 from crossent.arrays.targets import TopKTargets
-from crossent.torch import _extended, _rows
+from crossent.torch import _extended, _rows, _shards, tensor_parallel
 from crossent.torch._extras import DIFFERENTIABLE, Extras
 from crossent.torch._filter import Filter
 from crossent.torch._rows import Settings
@@ -35,6 +35,7 @@ class Wish:
     denominator: float | None  # the caller's own
     grad_filter: float | None
     with_gradients: bool  # whether gradients may be asked for at all
+    group: Any = None  # the ranks that the classes are split over
 
 
 @dataclass(slots=True)
@@ -54,9 +55,14 @@ class Head:
         return torch.float64 if self.hidden.dtype == torch.float64 else torch.float32
 
     @property
+    def shard(self) -> _shards.Shard:
+        """Return this rank's part of the classes."""
+        return _shards.shard_of(self.wish.group, len(self.linear_weight))
+
+    @property
     def plain(self) -> bool:
         """Say whether the kernels make losses and gradients without help."""
-        return not (self.wish.extras.some or isinstance(self.target, TopKTargets))
+        return not (self.wish.extras.some or isinstance(self.target, TopKTargets) or self.wish.group is not None)
 
     def rows_at_once(self) -> int:
         """Return how many rows of logits the budget holds, next to what else lies there while they do."""
@@ -88,20 +94,31 @@ class Head:
     ) -> dict[str, torch.Tensor]:
         """Return the numbers of a chunk's rows, and fill `out` with the gradient of what `up` says."""
         settings, target = self.wish.settings, _extended.taken(self.target, these)
+        if self.wish.group is not None:
+            rows = tensor_parallel.Rows(logits, target, self.weight, settings, self.wish.extras)
+            numbers, shard, whole = tensor_parallel.solve(rows, self.shard)
+            if out is not None:
+                tensor_parallel.fill(rows, shard, whole, up, out)
+            return numbers
         if not self.plain:
             return _extended.tiled_rows(
                 logits, target, self.weight, settings, self.wish.extras, None if out is None else up, out
             )
-        rows = _rows.as_targets(target, settings, logits.shape)
+        known = _rows.as_targets(target, settings, logits.shape)
         weights = _rows.class_weights(self.weight)
         scales = None if up.loss is None else up.loss.numpy()
-        problem = _rows.solve(logits, rows, weights, settings, scales=scales, out=out)
+        problem = _rows.solve(logits, known, weights, settings, scales=scales, out=out)
         return {"loss": torch.from_numpy(problem.losses)}
 
     def sizes(self, these: slice, up: Upstream) -> torch.Tensor:
         """Return what the gradients of a chunk's rows are multiplied by, as the filter understands it."""
         assert up.loss is not None  # the filter is told
-        if self.weight is None or isinstance(self.target, TopKTargets) or self.target.is_floating_point():
+        if (
+            self.weight is None
+            or self.wish.group is not None
+            or isinstance(self.target, TopKTargets)
+            or self.target.is_floating_point()
+        ):
             return up.loss
         return up.loss * self.weight.double()[self.target[these]]
 
@@ -163,6 +180,8 @@ class Aside:
 def solve(head: Head, wanted: tuple[bool, bool, bool], upstream: Upstream) -> tuple[dict[str, torch.Tensor], Gradients]:
     """Return the numbers of each row, and the gradients of what `upstream` says."""
     rows, classes, step = len(head.hidden), len(head.linear_weight), head.rows_at_once()
+    if head.wish.group is not None:  # every rank takes as many rows at a time as the one with the most classes
+        _, step = _shards.agreed(head.shard, step)
     extras, grad_filter = head.wish.extras, head.wish.grad_filter
     room = torch.empty(step, classes, dtype=head.hidden.dtype, device="cpu")
     made = Gradients(
@@ -186,8 +205,8 @@ def solve(head: Head, wanted: tuple[bool, bool, bool], upstream: Upstream) -> tu
             torch.addmm(head.linear_bias, hidden, head.linear_weight.t(), out=logits)
         up = upstream.rows(these)
         found = head.solve_rows(these, logits, up, logits if any(wanted) or filtering is not None else None)
-        for name, value in found.items():
-            numbers[name][these] = value
+        for name in numbers.keys() & found.keys():
+            numbers[name][these] = found[name]
         whole = None if filtering is None else filtering.take(logits, these, head.sizes(these, up))
         if not any(wanted):
             continue
@@ -205,6 +224,11 @@ def solve(head: Head, wanted: tuple[bool, bool, bool], upstream: Upstream) -> tu
             made.begun |= filtering.finish(head.hidden, head.linear_weight, *wide, begun=made.begun)
     if made.linear_weight is not None and not made.begun:
         made.linear_weight.zero_()
+    if head.wish.group is not None:
+        if made.hidden is not None:  # every rank has the part that comes through its own classes
+            made.hidden.copy_(head.shard.summed(made.hidden.to(head.sums)))
+        if "dropped_mass" in numbers:
+            numbers["dropped_mass"] = head.shard.summed(numbers["dropped_mass"])
     return numbers, made
 
 
@@ -285,8 +309,10 @@ def _denominator(head: Head, sample_weight: torch.Tensor | None) -> float | Exac
     if not by_class:
         rows = float(len(head.hidden))
         return rows if sample_weight is None else ExactSum().add(sample_weight.numpy())
-    settings, shape = head.wish.settings, torch.Size((len(head.hidden), len(head.linear_weight)))
-    ids = _rows.as_ids(head.target, settings, shape).ids
     assert head.weight is not None  # as by_class says
-    weights = head.weight.double().numpy()[ids]
+    if head.wish.group is not None:
+        weights = _shards.weights_of(head.shard, head.target, head.weight).numpy()
+    else:
+        shape = torch.Size((len(head.hidden), len(head.linear_weight)))
+        weights = head.weight.double().numpy()[_rows.as_ids(head.target, head.wish.settings, shape).ids]
     return ExactSum().add(weights if sample_weight is None else weights * sample_weight.numpy())

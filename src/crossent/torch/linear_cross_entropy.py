@@ -11,7 +11,7 @@ from crossent._checks import check_count, check_real, check_smoothing
 from crossent.arrays.machine import memory_budget_bytes
 from crossent.arrays.targets import TopKTargets
 from crossent.errors import DtypeError, OptionError, ShapeError
-from crossent.torch import _extended
+from crossent.torch import _extended, _shards
 from crossent.torch._arguments import FLOATS, SMALL_INTEGERS, is_differentiated, is_plain, is_traced, reduction_of
 from crossent.torch._extras import read_denominator, read_extras, read_sample_weight, with_returns
 from crossent.torch._linear import LinearCrossEntropy, Wish
@@ -39,6 +39,7 @@ def linear_cross_entropy(
     memory_budget: int | None = None,
     grad_filter: float | None = None,
     returns: tuple[str, ...] = (),
+    process_group: Any = None,
 ) -> Any:
     """Return the cross-entropy of a linear head, in nats, without ever holding its logits.
 
@@ -73,6 +74,9 @@ def linear_cross_entropy(
     grad_filter : float, optional
         Leave out of the backward products what is below `grad_filter` times its row's weight in the gradient of the logits,
         2**-12 for example, and put means in its place. See the notes.
+    process_group : torch.distributed.ProcessGroup, optional
+        The head is split over its ranks by classes, see `crossent.torch.cross_entropy`: `linear_weight`, `linear_bias`, `weight`
+        and distributions hold this rank's classes; `input` is the same on every rank, and so is its gradient, the sum over all.
 
     Returns
     -------
@@ -129,7 +133,10 @@ def linear_cross_entropy(
     weights = read_sample_weight(sample_weight, input.shape[:-1])
     if weights is not None and shift:
         weights = weights.narrow(-1, min(shift, input.shape[-2]), hidden.shape[-2])
-    if not _readable(hidden, linear_weight, target, linear_bias, weight):
+    if process_group is not None:
+        _shards.check_group(process_group)
+        _shards.check_differentiable(weight, target)
+    elif not _readable(hidden, linear_weight, target, linear_bias, weight):
         options: dict[str, Any] = {
             "reduction": reduction,
             "ignore_index": ignore_index,
@@ -156,7 +163,7 @@ def linear_cross_entropy(
     _check(hidden, linear_weight, target, linear_bias, weight)
     settings = Settings(1, reduction, ignore_index, check_smoothing(label_smoothing), loss_dtype)
     budget = memory_budget_bytes() if memory_budget is None else check_count("memory_budget", memory_budget)
-    wish = Wish(settings, extras, budget, own_denominator, eps, with_gradients=torch.is_grad_enabled())
+    wish = Wish(settings, extras, budget, own_denominator, eps, torch.is_grad_enabled(), process_group)
     return _solve(hidden, linear_weight, linear_bias, target, weight, weights, wish)
 
 
@@ -181,9 +188,8 @@ def _solve(
     leading, settings = hidden.shape[:-1], wish.settings
     rows = hidden.reshape(-1, hidden.shape[-1])
     if isinstance(target, TopKTargets):
-        _extended.check_top_k(
-            target, torch.Size((*leading, len(linear_weight))), replace(settings, class_axis=len(leading))
-        )
+        shape = torch.Size((*leading, len(linear_weight)))
+        _extended.check_top_k(target, shape, replace(settings, class_axis=len(leading)), ids=wish.group is None)
         target = _extended.flat_rows(target)
         of_top_k = _extended.counted_top_k(target, settings.ignore_index)
         kept = None if of_top_k is None else torch.from_numpy(of_top_k)
@@ -191,6 +197,9 @@ def _solve(
         soft = target.is_floating_point()
         target = target.reshape(-1, len(linear_weight)) if soft else target.reshape(-1)
         kept = counted_rows(target, settings)
+        if wish.group is not None and soft:  # nobody sees a whole row
+            shard = _shards.shard_of(wish.group, len(linear_weight))
+            kept = _shards.counted_of(shard, target, settings.ignore_index)
     weights = None if sample_weight is None else sample_weight.reshape(-1)
     counted = None
     if kept is not None and not bool(kept.all()):
@@ -206,7 +215,14 @@ def _solve(
     if outside:
         denominator: Any = wish.denominator
         if denominator is None and settings.reduction == "mean":
-            of_rows = _extended.weights_of_rows(rows.new_empty(len(rows), 1), target, weight, weights, settings)
+            assert weights is not None  # they are what is differentiated
+            of_rows = weights.double()
+            if weight is not None and isinstance(target, torch.Tensor) and not target.is_floating_point():
+                if wish.group is None:
+                    of_rows = of_rows * weight.double()[target]
+                else:
+                    shard = _shards.shard_of(wish.group, len(weight))
+                    of_rows = of_rows * _shards.weights_of(shard, target, weight)
             denominator = exactly(of_rows, "sum", 1.0)
         loss = _extended.reduced(loss, weights, denominator, settings)
     dtype = torch.promote_types(settings.loss_dtype, torch.float32)

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
 
+from crossent._checks import check_real, check_smoothing
 from crossent.arrays.targets import TopKTargets
-from crossent.torch import _extended
+from crossent.torch import _extended, tensor_parallel
 from crossent.torch._arguments import FLOATS, SMALL_INTEGERS, is_plain, reduction_of
 from crossent.torch._composed import wide_dtype
 from crossent.torch._dispatch import softmax_loss, torchs_loss
@@ -34,6 +35,7 @@ def cross_entropy(
     sample_weight: torch.Tensor | None = None,
     denominator: float | torch.Tensor | None = None,
     returns: tuple[str, ...] = (),
+    process_group: Any = None,
 ) -> Any:
     """Return the cross-entropy of logits against class ids or distributions, in nats: torch's, with every digit.
 
@@ -73,6 +75,10 @@ def cross_entropy(
     returns : tuple of {"lse", "entropy", "accuracy", "target_logit", "dropped_mass"}
         Numbers of each row to return with the loss, 0 where a row does not take part: lse; the entropy of softmax(z) in nats;
         1.0 where the likeliest class is the target's; sum_c t_c z_c; and what `linear_cross_entropy` left out, here 0.
+    process_group : torch.distributed.ProcessGroup, optional
+        The classes are split over its ranks, in their order: `input`, `weight` and distributions hold this rank's classes,
+        as many as it likes, class ids and top-k targets count all of them. Every rank gets the same loss, and the gradient of
+        its own logits.
 
     Returns
     -------
@@ -97,6 +103,8 @@ def cross_entropy(
     Derivatives: backward, double backward, forward mode, and `torch.func`'s transforms; with respect to logits,
     distributions and weights. The gradient is made with the loss and kept where it is smaller than the memory budget of
     `crossent.show_config()`, else in backward, from the inputs.
+    With `process_group` two reductions make a row whole; once differentiable, and not for compilers. Every rank has to call with
+    the same rows and options.
     With extras every logit is bent in float64, and a loss made in forward is made once more in backward.
     Tensors that the kernels do not read (on other devices, of subclasses, while compiling) go to torch's own function.
 
@@ -119,7 +127,7 @@ def cross_entropy(
     extended = (
         (z_loss != 0.0 or softcap is not None or temperature != 1.0 or returns != ())
         or (sample_weight is not None or denominator is not None)
-        or isinstance(target, TopKTargets)
+        or (isinstance(target, TopKTargets) or process_group is not None)
         or (ignore_index >= 0 and getattr(target, "dtype", None) in FLOATS)
     )
     if not readable and not extended:
@@ -133,12 +141,15 @@ def cross_entropy(
         )
     # autocast: torch's own takes float32 logits there; here the loss alone need be float32
     loss_dtype = torch.float32 if torch.is_autocast_enabled("cpu") and input.dtype in _HALVES else input.dtype
-    settings = Settings(min(1, max(input.dim() - 1, 0)), reduction, ignore_index, float(label_smoothing), loss_dtype)
+    smoothing = check_real("label_smoothing", label_smoothing, "a number in [0, 1]")
+    settings = Settings(min(1, max(input.dim() - 1, 0)), reduction, ignore_index, smoothing, loss_dtype)
     if isinstance(target, torch.Tensor) and target.dtype in SMALL_INTEGERS:
         target = target.long()  # compared with -100, a uint8 of 156 is equal
     if not extended:
         return softmax_loss(input, target, weight, settings)
     extras = read_extras(z_loss, softcap, temperature, returns)
+    if process_group is not None:
+        return _parallel_loss(input, target, weight, settings, extras, sample_weight, denominator, process_group)
     return _extended_loss(input, target, weight, settings, extras, sample_weight, denominator, readable=readable)
 
 
@@ -174,8 +185,40 @@ def _extended_loss(
     else:
         expected = _extended.expected_upstream(logits, weights, own_denominator, settings, extras)
         numbers = _extended.rows(logits, target, weight, wide, extras, row_loss, readable=readable, expected=expected)
+    return _finished(numbers, weights, own_denominator, settings, extras)
+
+
+def _parallel_loss(
+    logits: torch.Tensor,
+    target: torch.Tensor | TopKTargets,
+    weight: torch.Tensor | None,
+    settings: Settings,
+    extras: Extras,
+    sample_weight: torch.Tensor | None,
+    denominator: float | torch.Tensor | None,
+    group: Any,
+) -> Any:
+    """Return the loss of logits whose classes are split over ranks."""
+    own_denominator = read_denominator(denominator, settings.reduction)
+    settings = replace(settings, label_smoothing=check_smoothing(settings.label_smoothing))
+    weights = read_sample_weight(sample_weight, settings.rows_shape(logits.shape))
+    numbers = tensor_parallel.rows_of(logits, target, weight, settings, extras, group)
+    own = numbers.pop("own_weight")
+    if own_denominator is None:
+        own_denominator = exactly(own if weights is None else own * weights.to(own.dtype), "sum", 1.0)
+    return _finished(numbers, weights, own_denominator, settings, extras)
+
+
+def _finished(
+    numbers: dict[str, torch.Tensor],
+    sample_weight: torch.Tensor | None,
+    denominator: torch.Tensor | float,
+    settings: Settings,
+    extras: Extras,
+) -> Any:
+    """Return the reduced loss, with the numbers that were asked for."""
     losses = numbers["loss"]
-    loss = _extended.reduced(losses, weights, own_denominator, settings)
+    loss = _extended.reduced(losses, sample_weight, denominator, settings)
     dtype = torch.promote_types(settings.loss_dtype, torch.float32)
     numbers = {name: value.to(dtype) for name, value in numbers.items()}
     numbers["dropped_mass"] = torch.zeros_like(losses, dtype=dtype)

@@ -1,0 +1,120 @@
+"""What ranks that share a vocabulary know of each other, and what has to hold before anything is sent."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from crossent.arrays.targets import TopKTargets
+from crossent.errors import DtypeError, OptionError, ShapeError
+from crossent.torch._arguments import FLOATS, is_differentiated
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """This rank's part of the classes."""
+
+    group: Any
+    sizes: tuple[int, ...]  # of every rank
+
+    @property
+    def rank(self) -> int:
+        """Return this rank's place in the group."""
+        return int(dist.get_rank(self.group))
+
+    @property
+    def classes(self) -> int:
+        """Return how many classes there are on all ranks."""
+        return sum(self.sizes)
+
+    @property
+    def offset(self) -> int:
+        """Return the first class of this rank."""
+        return sum(self.sizes[: self.rank])
+
+    def reduced(self, tensor: torch.Tensor, operation: Any) -> torch.Tensor:
+        """Return what all ranks hold together."""
+        dist.all_reduce(tensor, operation, group=self.group)
+        return tensor
+
+    def summed(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the sum over all ranks."""
+        return self.reduced(tensor.contiguous(), dist.ReduceOp.SUM)
+
+
+def shard_of(group: Any, classes: int) -> Shard:
+    """Return a shard that does not know of the others yet."""
+    sizes = [0] * dist.get_world_size(group)
+    sizes[dist.get_rank(group)] = classes
+    return Shard(group, tuple(sizes))
+
+
+def agreed(shard: Shard, own: int) -> tuple[Shard, int]:
+    """Return the shard with everybody's sizes, and the least of everybody's numbers."""
+    both = torch.tensor([*shard.sizes, -own], dtype=torch.float64)
+    *sizes, least = shard.reduced(both, dist.ReduceOp.MAX).tolist()
+    return Shard(shard.group, tuple(int(size) for size in sizes)), -int(least)
+
+
+def weights_of(shard: Shard, ids: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return, float64, the class weights of ids among all classes."""
+    shard, _ = agreed(shard, 0)
+    own = ids.long() - shard.offset
+    inside = (own >= 0) & (own < len(weight))
+    weights = torch.zeros(len(ids), dtype=torch.float64, device=ids.device)
+    weights[inside] = weight.detach().double()[own[inside]]
+    return shard.summed(weights)
+
+
+def counted_of(shard: Shard, target: torch.Tensor, ignore_index: int) -> torch.Tensor:
+    """Return which rows of distributions (rows, classes here) take part: not those that are one-hot of `ignore_index`."""
+    shard, _ = agreed(shard, 0)
+    sums = torch.stack([at_ignored(target, ignore_index - shard.offset), (target != 0.0).sum(1).double()])
+    return ~(shard.summed(sums) == 1.0).all(0)
+
+
+def at_ignored(plain: torch.Tensor, own: int) -> torch.Tensor:
+    """Return 1.0 where targets are 1 at a class of this rank, 0.0 elsewhere."""
+    if not 0 <= own < plain.shape[1]:
+        return torch.zeros(len(plain), dtype=torch.float64, device=plain.device)
+    return (plain[:, own] == 1.0).double()
+
+
+def check_group(group: Any) -> None:
+    """Raise unless it is a process group."""
+    if not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
+        message = f"`process_group` must be a group of torch.distributed; got {type(group).__name__}."
+        raise OptionError(message)
+
+
+def check(
+    logits: torch.Tensor, target: Any, weight: torch.Tensor | None, shape: torch.Size, axis: int, group: Any
+) -> None:
+    """Raise unless the tensors fit each other; before anything is sent, or the other ranks would wait forever."""
+    check_group(group)
+    if logits.dtype not in FLOATS or not logits.dim():
+        message = f"`input` must be float16, bfloat16, float32 or float64, with a class axis; got {logits.dtype}."
+        raise DtypeError(message)
+    check_differentiable(weight, target)
+    if isinstance(target, TopKTargets):
+        own, wanted, what = target.ids.shape[:-1], tuple(shape), "top-k targets without their last axis"
+    elif target.is_floating_point():
+        own, wanted, what = tuple(target.shape), tuple(logits.shape), "distributions over this rank's classes"
+    else:
+        own, wanted, what = tuple(target.shape), tuple(shape), "class ids"
+    if tuple(own) != wanted:
+        message = f"`target` must have shape {wanted} for {what}, to match `input`; got {tuple(own)}."
+        raise ShapeError(message)
+    classes = logits.shape[axis]
+    if weight is not None and tuple(weight.shape) != (classes,):
+        message = f"`weight` must have shape ({classes},), one for each class of this rank; got {tuple(weight.shape)}."
+        raise ShapeError(message)
+
+
+def check_differentiable(weight: torch.Tensor | None, target: Any) -> None:
+    """Raise where a derivative is wanted that ranks do not exchange."""
+    for name, tensor in (("weight", weight), ("target", None if isinstance(target, TopKTargets) else target)):
+        if is_differentiated(tensor):
+            message = f"`{name}` cannot be differentiated with `process_group`: pass {name}.detach()."
+            raise OptionError(message)
