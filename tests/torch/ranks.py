@@ -20,8 +20,8 @@ CLASSES = 23
 
 
 def shards(world: int) -> list[slice]:
-    """Return uneven parts of the classes; with four ranks the last has a single class."""
-    sizes = {1: [23], 2: [16, 7], 4: [9, 3, 10, 1]}[world]
+    """Return uneven parts of the classes; of four ranks the last has a single class, of three the second has none."""
+    sizes = {1: [23], 2: [16, 7], 3: [11, 0, 12], 4: [9, 3, 10, 1]}[world]
     starts = [sum(sizes[:rank]) for rank in range(world)]
     return [slice(start, start + size) for start, size in zip(starts, sizes, strict=True)]
 
@@ -142,6 +142,15 @@ def check_margins(group: Any) -> None:
     assert leaf.grad is not None
     assert whole.grad is not None
     torch.testing.assert_close(leaf.grad[:6], whole.grad[:6, own], rtol=4e-7, atol=0.0)
+    # a row without a loss has no gradient, on any rank
+    for row in (6, 8):
+        leaf = logits[row : row + 1, own].clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(cross_entropy(leaf, ids[row : row + 1], process_group=group), leaf)
+        assert gradient.isnan().all()
+    spatial = torch.randn(2, CLASSES, 3, generator=torch.Generator().manual_seed(2)).bfloat16()
+    ids = torch.tensor([[0, 5, 22], [-100, 1, 2]], dtype=torch.int16)
+    same = torch.testing.assert_close
+    same(cross_entropy(spatial[:, own], ids, process_group=group), cross_entropy(spatial, ids))
 
 
 def check_filter(group: Any) -> None:
@@ -154,12 +163,30 @@ def check_filter(group: Any) -> None:
     whole = [hidden.clone().requires_grad_(), weight.clone().requires_grad_()]
     leaves = [hidden.clone().requires_grad_(), weight[own].clone().requires_grad_()]
     expected = linear_cross_entropy(*whole, ids)
-    found = linear_cross_entropy(*leaves, ids, grad_filter=1e-3, returns=("dropped_mass",), process_group=group)
-    torch.testing.assert_close(found.loss, expected)
-    assert 0.0 <= found.dropped_mass.min() <= found.dropped_mass.max() <= 0.05 * 4
-    got, wanted = torch.autograd.grad(found.loss, leaves), torch.autograd.grad(expected, whole)
-    for one, other, part in zip(got, wanted, (slice(None), own), strict=True):
-        torch.testing.assert_close(one, other[part], rtol=0.05, atol=0.05 * other.abs().max().item())
+    for weight_of_classes in (None, torch.full((CLASSES,), 1e-4)):  # which must not matter for the mean
+        own_weight = None if weight_of_classes is None else weight_of_classes[own]
+        found = linear_cross_entropy(
+            *leaves, ids, weight=own_weight, grad_filter=1e-3, returns=("dropped_mass",), process_group=group
+        )
+        torch.testing.assert_close(found.loss, expected)
+        assert 0.0 <= found.dropped_mass.min() <= found.dropped_mass.max() <= 0.05
+        got = torch.autograd.grad(found.loss, leaves)
+        wanted = torch.autograd.grad(expected, whole, retain_graph=True)
+        for one, other, part in zip(got, wanted, (slice(None), own), strict=True):
+            torch.testing.assert_close(one, other[part], rtol=0.05, atol=0.05 * other.abs().max().item())
+
+
+ONCE = "With `process_group` a loss can be differentiated once: backward without create_graph=True."
+
+
+def second_derivative(logits: torch.Tensor, group: Any, head: torch.Tensor | None = None) -> None:
+    """Ask for what ranks do not exchange."""
+    leaf, ids = logits.clone().requires_grad_(), torch.tensor([0, 1])
+    if head is None:
+        loss = cross_entropy(leaf, ids, process_group=group)
+    else:
+        loss = linear_cross_entropy(leaf, head, ids, process_group=group)
+    torch.autograd.grad(loss, leaf, create_graph=True)
 
 
 def check_errors(group: Any) -> None:
@@ -182,8 +209,22 @@ def check_errors(group: Any) -> None:
             ),
             "`weight` cannot be differentiated with `process_group`: pass weight.detach().",
         ),
+        (
+            lambda: cross_entropy(logits, torch.tensor([True, False]), process_group=group),
+            "`target` must be integers or floating point; got torch.bool.",
+        ),
+        (
+            lambda: cross_entropy(logits, torch.tensor([0, 1]), ignore_index=1.5, process_group=group),  # type: ignore[arg-type]
+            "`ignore_index` must be an integer or None; got 1.5.",
+        ),
+        (
+            lambda: linear_cross_entropy(torch.zeros(2, 3), torch.zeros(3), torch.tensor([0, 1]), process_group=group),
+            "`linear_weight` must have shape (C, D); got (3,).",
+        ),
+        (lambda: second_derivative(logits, group), ONCE),
+        (lambda: second_derivative(torch.zeros(2, 3), group, torch.zeros(logits.shape[1], 3)), ONCE),
     ):
-        with pytest.raises((IndexError, ValueError)) as caught:
+        with pytest.raises((IndexError, ValueError, TypeError, RuntimeError)) as caught:
             call()
         assert str(caught.value) == wanted
 

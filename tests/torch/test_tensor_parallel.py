@@ -10,7 +10,7 @@ import torch
 from crossent.torch import cross_entropy, linear_cross_entropy
 
 
-@pytest.mark.parametrize("world", [1, 2, 4])
+@pytest.mark.parametrize("world", [1, 2, 3, 4])
 def test_the_ranks_together_are_one_process(world: int, tmp_path: Path) -> None:
     store = tmp_path / "store"
     command = [sys.executable, "-m", "tests.torch.ranks"]

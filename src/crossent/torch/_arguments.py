@@ -1,8 +1,14 @@
 """What every drop-in reads the same way."""
 
+from typing import Any
+
 import torch
+from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 from torch.nn import _reduction
+
+from crossent.arrays.targets import TopKTargets
+from crossent.errors import DtypeError
 
 FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 # int64 is what the kernels read
@@ -38,6 +44,23 @@ def is_differentiated(tensor: torch.Tensor | None) -> bool:
     if tensor.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         return True
     return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None
+
+
+def check_tensors(logits: Any, target: Any) -> None:
+    """Raise unless the two are what the extras can be asked of."""
+    if not isinstance(logits, torch.Tensor):
+        message = f"`input` must be a tensor; got {type(logits).__name__}."
+        raise DtypeError(message)
+    if not isinstance(target, (torch.Tensor, TopKTargets)):
+        message = f"`target` must be a tensor or crossent.TopKTargets; got {type(target).__name__}."
+        raise DtypeError(message)
+
+
+def is_batched(tensor: torch.Tensor | None) -> bool:
+    """Say whether a tensor stands for several, as torch.func and is_grads_batched have them."""
+    if tensor is None:
+        return False
+    return bool(is_legacy_batchedtensor(tensor) or torch._C._functorch.is_functorch_wrapped_tensor(tensor))
 
 
 def is_plain(tensor: torch.Tensor) -> bool:

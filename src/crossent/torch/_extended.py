@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 
 from crossent.arrays.targets import TargetRows, TopKTargets, read_targets
 from crossent.errors import ShapeError
 from crossent.torch import _certain, _composed, _room, _rows, _tiles
-from crossent.torch._arguments import is_differentiated, is_traced
+from crossent.torch._arguments import is_batched, is_differentiated, is_traced
 from crossent.torch._autograd import KEPT_BYTES
 from crossent.torch._composed import RowLoss, wide_dtype
 from crossent.torch._extras import DIFFERENTIABLE, Extras
@@ -150,8 +149,8 @@ class ExtendedRows(torch.autograd.Function):
             ctx.made = out, expected
         numbers = tiled_rows(logits, target, weight, settings, extras, up, out)
         shape = settings.rows_shape(logits.shape)
-        ctx.names = tuple(numbers)
-        made = {name: value.reshape(shape) for name, value in numbers.items()}
+        ctx.names = tuple(name for name in numbers if name != "scale")
+        made = {name: numbers[name].reshape(shape) for name in ctx.names}
         if "accuracy" in made:
             ctx.mark_non_differentiable(made["accuracy"])
         return tuple(made.values())
@@ -170,7 +169,7 @@ class ExtendedRows(torch.autograd.Function):
         if not given:
             return (None,) * 7
         create = torch.is_grad_enabled()
-        if create or any(is_legacy_batchedtensor(of_row) for of_row in given.values()):
+        if create or any(map(is_batched, given.values())):
             with torch.enable_grad():
                 numbers = composed_rows(logits, target, weight, settings, extras, row_loss)
                 outputs = [numbers[name] for name in given]

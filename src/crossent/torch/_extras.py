@@ -14,8 +14,11 @@ from typing import Any
 import torch
 
 from crossent._checks import check_real
-from crossent.errors import DtypeError, OptionError, ShapeError
+from crossent.errors import DtypeError, OptionError, RangeError, ShapeError
+from crossent.torch._arguments import is_differentiated, is_traced
 
+# Below it twice the inverse overflows.
+_LEAST = 1e-300
 RETURNS = ("lse", "entropy", "accuracy", "target_logit", "dropped_mass")
 # Those that change with the logits by more than jumps.
 DIFFERENTIABLE = ("lse", "entropy", "target_logit")
@@ -43,6 +46,7 @@ class Extras:
 
 def read_extras(z_loss: Any, softcap: Any, temperature: Any, returns: Any) -> Extras:
     """Check options and return them."""
+    _refuse_gradient("z_loss", z_loss)
     penalty = check_real("z_loss", z_loss, "a finite number of at least 0")
     if not 0.0 <= penalty < math.inf:
         message = f"`z_loss` must be a finite number of at least 0; got {z_loss!r}."
@@ -57,9 +61,17 @@ def read_extras(z_loss: Any, softcap: Any, temperature: Any, returns: Any) -> Ex
     return Extras(penalty, cap, _positive("temperature", temperature, "a positive number"), tuple(returns))
 
 
+def _refuse_gradient(name: str, value: Any) -> None:
+    """Raise where a number is a tensor that expects a gradient, which it would never get."""
+    if is_differentiated(value if isinstance(value, torch.Tensor) else None):
+        message = f"`{name}` is a number and has no gradient; scale the logits themselves, or pass {name}.item()."
+        raise OptionError(message)
+
+
 def _positive(name: str, value: Any, wanted: str) -> float:
+    _refuse_gradient(name, value)
     number = check_real(name, value, wanted)
-    if not 0.0 < number < math.inf:
+    if not _LEAST <= number < math.inf:
         message = f"`{name}` must be {wanted}; got {value!r}."
         raise OptionError(message)
     return number
@@ -82,7 +94,7 @@ def read_denominator(denominator: Any, reduction: str) -> torch.Tensor | float |
     return _positive("denominator", denominator, "a positive number")
 
 
-def read_sample_weight(sample_weight: Any, rows_shape: torch.Size) -> torch.Tensor | None:
+def read_sample_weight(sample_weight: Any, rows_shape: torch.Size, device: torch.device) -> torch.Tensor | None:
     """Return the weights of rows, any finite numbers."""
     if sample_weight is None:
         return None
@@ -97,7 +109,34 @@ def read_sample_weight(sample_weight: Any, rows_shape: torch.Size) -> torch.Tens
     if sample_weight.is_complex():
         message = f"`sample_weight` must hold real numbers; got {sample_weight.dtype}."
         raise DtypeError(message)
-    return sample_weight
+    if sample_weight.device != device or sample_weight.layout is not torch.strided:
+        where = f"{sample_weight.device}, {sample_weight.layout}"
+        message = f"`sample_weight` must be a strided tensor on `input`'s device, {device}; got {where}."
+        raise DtypeError(message)
+    if not is_traced() and not torch._C._are_functorch_transforms_active():
+        wrong = ~sample_weight.detach().isfinite()
+        if bool(wrong.any()):
+            place = tuple(wrong.nonzero()[0].tolist())
+            row = place[0] if len(place) == 1 else place
+            message = f"`sample_weight` must be finite; row {row} has {sample_weight[place].item()}."
+            raise RangeError(message)
+    return sample_weight.resolve_neg()
+
+
+def _result_type(returns: tuple[str, ...]) -> Any:
+    """Return a named tuple whose fields depend on the call, and which can be pickled all the same."""
+    make: Any = namedtuple  # mypy wants fields that it can read
+    made = make("CrossEntropyResult", ("loss", *returns))
+    made.__reduce__ = _reduced
+    return made
+
+
+def _reduced(result: Any) -> Any:
+    return _rebuilt, (result._fields[1:], tuple(result))
+
+
+def _rebuilt(returns: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+    return with_returns(values[0], dict(zip(returns, values[1:], strict=True)), Extras(returns=returns))
 
 
 _types: dict[tuple[str, ...], Any] = {}  # not functools.cache, of which compilers warn
@@ -108,7 +147,5 @@ def with_returns(loss: torch.Tensor, numbers: dict[str, torch.Tensor], extras: E
     if not extras.returns:
         return loss
     if extras.returns not in _types:
-        _types[extras.returns] = namedtuple(
-            "CrossEntropyResult", ("loss", *extras.returns)
-        )  # its fields depend on the call
+        _types[extras.returns] = _result_type(extras.returns)
     return _types[extras.returns](loss, *(numbers[name] for name in extras.returns))

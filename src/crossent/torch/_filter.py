@@ -34,6 +34,8 @@ class Filter:
     eps: float
     classes: int
     rows: int
+    most_entries: int  # that are kept before they are added to the gradients
+    ranks: int = 1  # that a row's mass is left out on
     of_rows: list[torch.Tensor] = field(default_factory=list)
     ids: list[torch.Tensor] = field(default_factory=list)
     values: list[torch.Tensor] = field(default_factory=list)
@@ -54,9 +56,10 @@ class Filter:
         sizes = sizes.abs()
         # a row of gradient 0 has nothing to list, though nothing of it is below 0
         thresholds = torch.where(sizes == 0.0, torch.inf, self.eps * sizes)
-        ids, values, counts, left_out = _large_entries(gradient, thresholds, LITTLE * sizes)
-        dropped = torch.where(sizes == 0.0, 0.0, (left_out[:, 0] - left_out[:, 1]) / sizes)
-        whole = (counts > ids.shape[1]) | ~(dropped <= FLAT)
+        ids, values, counts, left_out = _large_entries(gradient, thresholds, LITTLE / self.ranks * sizes)
+        mass = left_out[:, 0] - left_out[:, 1]
+        dropped = torch.where(mass == 0.0, 0.0, mass / sizes)
+        whole = (counts > ids.shape[1]) | ~(dropped <= FLAT / self.ranks)
         if 2 * int(whole.sum()) > len(whole):
             return torch.ones_like(whole)  # one product of the chunk is faster than two ways
         listed = torch.arange(ids.shape[1], device="cpu") < torch.where(whole, 0, counts)[:, None]
@@ -68,6 +71,39 @@ class Filter:
         self.row_sums[these] = torch.where(whole[:, None], 0.0, left_out)
         _add_columns(gradient, torch.where(whole, 0.0, thresholds), self.column_sums)
         return whole
+
+    @property
+    def full(self) -> bool:
+        """Say whether the entries have to be added to the gradients before more are taken."""
+        return sum(len(some) for some in self.ids) > self.most_entries
+
+    def _taken(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return rows, classes and values of all entries, and forget them."""
+        taken = torch.cat(self.of_rows), torch.cat(self.ids), torch.cat(self.values)
+        self.of_rows, self.ids, self.values = [], [], []
+        return taken
+
+    def flush(
+        self,
+        hidden: torch.Tensor,
+        linear_weight: torch.Tensor,
+        of_hidden: torch.Tensor | None,
+        of_weight: torch.Tensor | None,
+        of_bias: torch.Tensor | None,
+        *,
+        begun: bool,
+    ) -> None:
+        """Add the entries taken so far to the gradients that are wanted; see `finish`."""
+        of_rows, ids, values = self._taken()
+        none = torch.zeros(0, hidden.shape[1], dtype=torch.float64, device="cpu")
+        if of_hidden is not None:
+            _add_rows(of_rows, ids, values, linear_weight, self.row_sums[:, :0], none, of_hidden, adding=True)
+        if of_weight is not None:
+            _add_rows(ids, of_rows, values, hidden, self.column_sums.t()[:, :0], none, of_weight, adding=begun)
+        if of_bias is not None:
+            of_bias += torch.zeros(self.classes, dtype=torch.float64, device="cpu").index_add_(0, ids, values)
+        empty = torch.zeros(0, dtype=torch.int64, device="cpu")
+        self.of_rows, self.ids, self.values = [empty], [empty], [empty.double()]
 
     def finish(
         self,
@@ -85,9 +121,9 @@ class Filter:
         """
         if not self.ids:
             return False
-        of_rows, ids, values = torch.cat(self.of_rows), torch.cat(self.ids), torch.cat(self.values)
+        of_rows, ids, values = self._taken()
         masses = self.row_sums.sum(0)
-        shares = torch.where(masses == 0.0, 0.0, 1.0 / masses)  # one for each sign
+        shares = torch.where(masses.abs() < 1e-290, 0.0, 1.0 / masses)  # one for each sign
         if of_hidden is not None:
             mean_weight = (self.column_sums * shares[:, None]).to(linear_weight.dtype) @ linear_weight
             _add_rows(of_rows, ids, values, linear_weight, self.row_sums, mean_weight.double(), of_hidden, adding=True)

@@ -10,19 +10,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
+import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
 
 from crossent.arrays.exact_sum import ExactSum
 from crossent.arrays.targets import TopKTargets
 from crossent.torch import _extended, _rows, _shards, tensor_parallel
+from crossent.torch._arguments import is_batched
 from crossent.torch._extras import DIFFERENTIABLE, Extras
 from crossent.torch._filter import Filter
 from crossent.torch._rows import Settings
 from crossent.torch._tiles import TILE_BYTES, Upstream
+from crossent.torch.softmax_cross_entropy import cross_entropy
 
 # Halves are added to float32 sums a part of the classes at a time: their products lie in a quarter of the budget. So do the
 # rows that the filter sends back.
 _PARTS = 4
+# What an entry that the filter keeps takes: its row, class and value, and as much again where they are sorted; in an eighth.
+_ENTRY_BYTES = 8 * 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,13 @@ class Head:
     @property
     def plain(self) -> bool:
         """Say whether the kernels make losses and gradients without help."""
-        return not (self.wish.extras.some or isinstance(self.target, TopKTargets) or self.wish.group is not None)
+        if self.wish.extras.some or isinstance(self.target, TopKTargets) or self.wish.group is not None:
+            return False
+        if self.wish.grad_filter is None:
+            return True
+        # the filter has to know what each row's softmax is multiplied by
+        weighted = self.weight is not None or self.wish.settings.label_smoothing > 0.0
+        return not (weighted or self.target.is_floating_point())
 
     def rows_at_once(self) -> int:
         """Return how many rows of logits the budget holds, next to what else lies there while they do."""
@@ -70,9 +80,9 @@ class Head:
         held = budget if self.hidden.dtype == self.sums else budget - budget // _PARTS
         if not self.plain:
             held -= TILE_BYTES
-        if self.wish.grad_filter is not None:
-            held -= budget // _PARTS
-        row_bytes: int = len(self.linear_weight) * self.hidden.dtype.itemsize
+        if self.wish.grad_filter is not None:  # rows set aside, and lists of large entries
+            held -= 2 * (budget // _PARTS)
+        row_bytes: int = max(1, len(self.linear_weight) * self.hidden.dtype.itemsize)
         most = max(1, min(held // row_bytes, len(self.hidden)))
         # chunks of one size: a product of the few rows that are left would read the whole weight for them
         chunks = max(1, -(-len(self.hidden) // most))
@@ -80,7 +90,7 @@ class Head:
 
     def rows_aside(self) -> int:
         """Return how many rows that the filter sends back to whole products wait for each other."""
-        row_bytes: int = len(self.linear_weight) * self.hidden.dtype.itemsize
+        row_bytes: int = max(1, len(self.linear_weight) * self.hidden.dtype.itemsize)
         return max(1, min(self.wish.budget_bytes // _PARTS // row_bytes, len(self.hidden)))
 
     def parts(self) -> list[slice]:
@@ -99,6 +109,7 @@ class Head:
             numbers, shard, whole = tensor_parallel.solve(rows, self.shard)
             if out is not None:
                 tensor_parallel.fill(rows, shard, whole, up, out)
+                numbers["scale"] = tensor_parallel.scale_of(rows, whole, up)
             return numbers
         if not self.plain:
             return _extended.tiled_rows(
@@ -109,18 +120,6 @@ class Head:
         scales = None if up.loss is None else up.loss.numpy()
         problem = _rows.solve(logits, known, weights, settings, scales=scales, out=out)
         return {"loss": torch.from_numpy(problem.losses)}
-
-    def sizes(self, these: slice, up: Upstream) -> torch.Tensor:
-        """Return what the gradients of a chunk's rows are multiplied by, as the filter understands it."""
-        assert up.loss is not None  # the filter is told
-        if (
-            self.weight is None
-            or self.wish.group is not None
-            or isinstance(self.target, TopKTargets)
-            or self.target.is_floating_point()
-        ):
-            return up.loss
-        return up.loss * self.weight.double()[self.target[these]]
 
 
 @dataclass(slots=True)
@@ -190,7 +189,10 @@ def solve(head: Head, wanted: tuple[bool, bool, bool], upstream: Upstream) -> tu
         torch.zeros(classes, dtype=head.sums, device="cpu") if wanted[2] else None,
     )
     told = "dropped_mass" in extras.returns
-    filtering = Filter(grad_filter, classes, rows) if grad_filter is not None and (any(wanted) or told) else None
+    filtering = None
+    if grad_filter is not None and classes and (any(wanted) or told):
+        ranks = 1 if head.wish.group is None else _shards.count_of(head.wish.group)
+        filtering = Filter(grad_filter, classes, rows, head.wish.budget_bytes // _ENTRY_BYTES, ranks)
     aside = None
     if filtering is not None and any(wanted):
         aside = Aside(torch.empty(head.rows_aside(), classes, dtype=head.hidden.dtype, device="cpu"))
@@ -207,13 +209,20 @@ def solve(head: Head, wanted: tuple[bool, bool, bool], upstream: Upstream) -> tu
         found = head.solve_rows(these, logits, up, logits if any(wanted) or filtering is not None else None)
         for name in numbers.keys() & found.keys():
             numbers[name][these] = found[name]
-        whole = None if filtering is None else filtering.take(logits, these, head.sizes(these, up))
+        whole = None
+        if filtering is not None:
+            assert up.loss is not None  # it is given wherever a filter is
+            whole = filtering.take(logits, these, found.get("scale", up.loss))
         if not any(wanted):
             continue
         if whole is None or bool(whole.all()):
             made.take(head, these, hidden, logits)
         elif aside is not None and bool(whole.any()):
             aside.take(head, made, whole.nonzero().squeeze(1), these, logits)
+        if filtering is not None and filtering.full:
+            wide = (made.hidden, made.linear_weight, made.linear_bias)
+            filtering.flush(head.hidden, head.linear_weight, *wide, begun=made.begun)
+            made.begun = True
     if aside is not None:
         aside.flush(head, made)
     if filtering is not None:
@@ -258,17 +267,18 @@ class LinearCrossEntropy(torch.autograd.Function):
         if wish.with_gradients and scalar and not any(name in DIFFERENTIABLE for name in wish.extras.returns):
             wanted = tuple(ctx.needs_input_grad[:3])
         own = None if sample_weight is None else sample_weight.double()
-        ctx.denominator = _denominator(head, own) if settings.reduction == "mean" else 1.0
-        ctx.each = torch.full((len(hidden),), _rows.inverse(ctx.denominator), dtype=torch.float64, device="cpu")
-        if own is not None:
-            ctx.each = ctx.each * own
-        numbers, made = solve(head, wanted, Upstream(ctx.each))
+        denominator = _denominator(head, own) if settings.reduction == "mean" else 1.0
+        ctx.inverse = _rows.inverse(denominator)
+        ctx.own = torch.ones(len(hidden), dtype=torch.float64, device="cpu") if own is None else own
+        # halves are divided where the upstream gradient is known: a scaled loss is to keep them from vanishing
+        ctx.later = ctx.inverse if hidden.dtype != head.sums else 1.0
+        numbers, made = solve(head, wanted, Upstream(ctx.own * (ctx.inverse if ctx.later == 1.0 else 1.0)))
         if any(wanted):
             ctx.made = made
         losses = numbers["loss"] if own is None else _extended.weighted(numbers["loss"], own)
         if scalar:
             total = ExactSum().add(losses.numpy())
-            loss = torch.tensor(total.divided_by(ctx.denominator), dtype=settings.loss_dtype, device="cpu")
+            loss = torch.tensor(total.divided_by(denominator), dtype=settings.loss_dtype, device="cpu")
         else:
             loss = losses.to(settings.loss_dtype)
         ctx.names = wish.extras.returns
@@ -277,17 +287,19 @@ class LinearCrossEntropy(torch.autograd.Function):
         return loss, *(numbers[name] for name in ctx.names)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor | None, *of_numbers: torch.Tensor | None) -> tuple[Any, ...]:
-        hidden, linear_weight, linear_bias, target, weight, _ = ctx.saved_tensors
+        hidden, linear_weight, linear_bias, target, weight, sample_weight = ctx.saved_tensors
         target = ctx.top_k if target is None else target
         made, ctx.made = ctx.made, None  # handed on as they are: a second backward makes them anew
         given = {name: of_row for name, of_row in zip(ctx.names, of_numbers, strict=True) if of_row is not None}
+        if torch.is_grad_enabled() or any(map(is_batched, (upstream, *given.values()))):
+            tensors = (hidden, linear_weight, linear_bias)
+            return (*_composed(tensors, target, weight, sample_weight, ctx, upstream, given), None, None, None, None)
         scale = 1.0
         if made is not None:
-            scale = 0.0 if upstream is None else float(upstream)
+            scale = 0.0 if upstream is None else float(upstream) * ctx.later
         else:
-            of_loss = ctx.each * (0.0 if upstream is None else upstream.double())
+            of_loss = ctx.own * ctx.inverse * (0.0 if upstream is None else upstream.double())
             own = Upstream(of_loss, *(given.get(name) for name in DIFFERENTIABLE))
             head = Head(hidden, linear_weight, linear_bias, target, weight, ctx.wish)
             made = solve(head, tuple(ctx.needs_input_grad[:3]), own)[1]
@@ -296,9 +308,46 @@ class LinearCrossEntropy(torch.autograd.Function):
             (made.hidden, made.linear_weight, made.linear_bias), (hidden, linear_weight, linear_bias), strict=True
         ):
             if gradient is not None and scale != 1.0:
-                gradient *= scale
+                gradient = gradient.float() * scale if gradient.dtype.itemsize == 2 else gradient.mul_(scale)
             results.append(None if gradient is None else gradient.to(tensor.dtype))
         return (*results, None, None, None, None)
+
+
+def _composed(
+    tensors: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None],
+    target: Any,
+    weight: torch.Tensor | None,
+    sample_weight: torch.Tensor | None,
+    ctx: Any,
+    upstream: torch.Tensor | None,
+    given: dict[str, torch.Tensor],
+) -> list[torch.Tensor | None]:
+    """Return the gradients that are wanted so that they can be differentiated again: through logits that are held."""
+    wish: Wish = ctx.wish
+    if wish.group is not None:
+        message = "With `process_group` a loss can be differentiated once: backward without create_graph=True."
+        raise RuntimeError(message)
+    settings, extras = wish.settings, wish.extras
+    with torch.enable_grad():
+        found = cross_entropy(
+            F.linear(*tensors),
+            target,
+            weight,
+            reduction=settings.reduction,
+            label_smoothing=settings.label_smoothing,
+            z_loss=extras.z_loss,
+            softcap=extras.softcap,
+            temperature=extras.temperature,
+            sample_weight=sample_weight,
+            denominator=wish.denominator,
+            returns=extras.returns,
+        )
+        outputs = [] if upstream is None else [(found.loss if extras.returns else found).to(upstream.dtype)]
+        outputs += [getattr(found, name).to(of_row.dtype) for name, of_row in given.items()]
+        upstreams = [*([] if upstream is None else [upstream]), *given.values()]
+        inputs = [t for t, needed in zip(tensors, ctx.needs_input_grad, strict=False) if needed]
+        made = iter(torch.autograd.grad(outputs, inputs, upstreams, create_graph=torch.is_grad_enabled()))
+    return [next(made) if needed else None for needed in ctx.needs_input_grad[:3]]
 
 
 def _denominator(head: Head, sample_weight: torch.Tensor | None) -> float | ExactSum:

@@ -4,6 +4,7 @@ Nothing here knows about derivatives: a loss is a number per row, a gradient a t
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,10 +102,13 @@ def solve(
     scale: float = 1.0,
     scales: np.ndarray | None = None,  # (rows,) float64
     out: torch.Tensor | None = None,
+    loss_dtype: Any = None,
 ) -> Problem:
-    """Fill in the losses of every row, and in `out` their gradients times scale, and times each row's."""
+    """Fill in the losses of every row, and in `out` their gradients times scale, and times each row's.
+
+    A row whose scale is 0 has a gradient of 0, also where its loss is NaN.
+    """
     numbers = as_numbers(as_array(logits.detach(), "input"), "input")
-    certain = not target.soft and settings.label_smoothing == 0.0
     problem = Problem(
         options=read_options(
             label_smoothing=settings.label_smoothing, reduction="sum", denominator="weight", base=None, empty="nan"
@@ -115,15 +119,20 @@ def solve(
         rows=target,
         sample_weight=None,
         class_weight=weight,
-        weight_of_rows=weight[np.maximum(target.ids, 0)] if weight is not None and certain else None,
+        weight_of_rows=None if weight is None else weight[np.maximum(target.ids, 0)],  # of rows with a certain class
         denominator=1.0,
         scale=scale,
         scales=scales,
-        losses=np.empty(tuple(settings.rows_shape(logits.shape)), numbers.result),
+        losses=np.empty(tuple(settings.rows_shape(logits.shape)), loss_dtype or numbers.result),
         result=None,
         gradient=None if out is None else as_numbers(as_array(out, "out"), "out"),
     )
     _softmax.fill(problem, stream=False)
+    if out is not None and scales is not None:
+        still = (scales == 0.0) & ~np.isfinite(problem.losses.reshape(-1))
+        if still.any():
+            shape = problem.losses.shape
+            out.movedim(settings.class_axis, -1)[torch.from_numpy(still.reshape(shape))] = 0.0
     return problem
 
 

@@ -43,6 +43,11 @@ class Shard:
         return self.reduced(tensor.contiguous(), dist.ReduceOp.SUM)
 
 
+def count_of(group: Any) -> int:
+    """Return how many ranks there are."""
+    return int(dist.get_world_size(group))
+
+
 def shard_of(group: Any, classes: int) -> Shard:
     """Return a shard that does not know of the others yet."""
     sizes = [0] * dist.get_world_size(group)
@@ -97,6 +102,16 @@ def check(
         message = f"`input` must be float16, bfloat16, float32 or float64, with a class axis; got {logits.dtype}."
         raise DtypeError(message)
     check_differentiable(weight, target)
+    for name, tensor in (("target", target), ("weight", weight)):
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        if tensor.device != logits.device:
+            message = f"`{name}` must be on `input`'s device, {logits.device}; got {tensor.device}."
+            raise DtypeError(message)
+        if tensor.is_complex() or tensor.dtype == torch.bool or (name == "weight" and tensor.dtype not in FLOATS):
+            kinds = "integers or floating point" if name == "target" else "floating point"
+            message = f"`{name}` must be {kinds}; got {tensor.dtype}."
+            raise DtypeError(message)
     if isinstance(target, TopKTargets):
         own, wanted, what = target.ids.shape[:-1], tuple(shape), "top-k targets without their last axis"
     elif target.is_floating_point():
@@ -114,6 +129,9 @@ def check(
 
 def check_differentiable(weight: torch.Tensor | None, target: Any) -> None:
     """Raise where a derivative is wanted that ranks do not exchange."""
+    if torch._C._are_functorch_transforms_active():
+        message = "`process_group` does not go with torch.func."
+        raise OptionError(message)
     for name, tensor in (("weight", weight), ("target", None if isinstance(target, TopKTargets) else target)):
         if is_differentiated(tensor):
             message = f"`{name}` cannot be differentiated with `process_group`: pass {name}.detach()."

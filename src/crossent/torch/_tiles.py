@@ -74,13 +74,18 @@ def solve(
     upstream: Upstream | None = None,
     out: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Return the numbers of each row, (rows,) float64, and fill `out` with the gradient of what `upstream` says."""
+    """Return the numbers of each row, (rows,) float64, and fill `out` with the gradient of what `upstream` says.
+
+    With an upstream gradient comes "scale", what p is multiplied by in the gradient of each row.
+    """
     moved = _rows_first(logits.detach(), settings.class_axis)
     moved_out = None if out is None else _rows_first(out, settings.class_axis)
     wide = None if weight is None else weight.detach().double()
     own = None if dense is None else _rows_first(dense.detach(), settings.class_axis)
     truth = Truth(target, own, wide, settings.label_smoothing)
     wanted = ("loss", *(name for name in extras.returns if name != "dropped_mass"))
+    if upstream is not None:
+        wanted = (*wanted, "scale")
     numbers = {name: torch.empty(target.ids.size, dtype=torch.float64, device="cpu") for name in wanted}
     for block, these in _tiles_of(moved):
         z, slope = _bent(moved[block], extras, with_slope=out is not None)
@@ -122,6 +127,11 @@ def _bent(x: torch.Tensor, extras: Extras, *, with_slope: bool) -> tuple[torch.T
         return z, None if extras.temperature == 1.0 else torch.tensor(
             1.0 / extras.temperature, dtype=torch.float64, device="cpu"
         )
+    if extras.softcap > 64.0 * x.abs().max().item():
+        # far below the cap the difference below would be known to 1e-16 of the cap only
+        z /= extras.softcap
+        slope = torch.cosh(z).pow_(-2.0).div_(extras.temperature) if with_slope else None
+        return z.tanh_().mul_(extras.softcap / extras.temperature), slope
     # With t = e**(-2 |x / cap|), tanh = (1 - t) / (1 + t), and its slope 4 t / (1 + t)**2 has nothing that cancels, as
     # 1 - tanh**2 has. One exponential, 0.8 ns a number, for both; torch.tanh alone takes 2.7. Near 0 the difference is
     # known to 1e-16 of the cap, and so is every sum that z goes into.
@@ -208,7 +218,12 @@ def _solve_tile(
             numbers[name] = torch.where(target.counted, value, 0.0)
     if up is None or of_likeliest is None:
         return numbers, None
-    gradient = _gradient_of(of_likeliest, lse, likeliest, target, extras, up)
+    gradient, scale = _gradient_of(of_likeliest, lse, likeliest, target, extras, up)
+    numbers["scale"] = scale / extras.temperature
+    if up.entropy is not None:
+        numbers["scale"] += up.entropy.abs() / extras.temperature
+    if target.counted is not None:
+        numbers["scale"] = torch.where(target.counted, numbers["scale"], 0.0)
     if of_entropy is not None:
         gradient += of_entropy
     return numbers, gradient
@@ -221,14 +236,17 @@ def _gradient_of(
     target: _Tile,
     extras: Extras,
     up: Upstream,
-) -> torch.Tensor:
-    """Return (u m (1 + 2 z_loss lse) + v) p - u y + s t, for upstream gradients u of loss, v of lse, s of target_logit."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return k p - u y + s t with k = u m (1 + 2 z_loss lse) + v, for upstream gradients u of loss, v of lse, s of target_logit.
+
+    And |k| + |s sum(t)|.
+    """
     zero = torch.zeros_like(lse)
     u = zero if up.loss is None else up.loss
     v = zero if up.lse is None else up.lse
     s = zero if up.target_logit is None else up.target_logit
     if extras.z_loss:
-        v = v + torch.where(target.mass == 0.0, 0.0, 2.0 * extras.z_loss * u * target.mass * lse)
+        v = v + torch.where(u * target.mass == 0.0, 0.0, 2.0 * extras.z_loss * u * target.mass * lse)
     factor = u * target.mass + v
     still = factor == 0.0
     if bool(still.any()):
@@ -241,11 +259,11 @@ def _gradient_of(
         is_target = target.ids == likeliest
         gradient.scatter_add_(1, at, torch.where(is_target, v + s, factor)[:, None])
         gradient.scatter_add_(1, target.ids[:, None], torch.where(is_target, 0.0, s - u * target.mass)[:, None])
-        return gradient
+        return gradient, factor.abs() + s.abs()
     assert target.plain is not None
     others = target.effective.scatter(1, at, 0.0)
     gradient.sub_(others * u[:, None])
     gradient.scatter_add_(1, at, (v + u * others.sum(1))[:, None])
     if up.target_logit is not None:
         gradient += target.plain * s[:, None]
-    return gradient
+    return gradient, factor.abs() + s.abs() * target.plain.sum(1).abs()

@@ -9,10 +9,18 @@ from torch.autograd import forward_ad
 
 from crossent._checks import check_count, check_real, check_smoothing
 from crossent.arrays.machine import memory_budget_bytes
-from crossent.arrays.targets import TopKTargets
+from crossent.arrays.targets import TopKTargets, check_ignore_index
 from crossent.errors import DtypeError, OptionError, ShapeError
 from crossent.torch import _extended, _shards
-from crossent.torch._arguments import FLOATS, SMALL_INTEGERS, is_differentiated, is_plain, is_traced, reduction_of
+from crossent.torch._arguments import (
+    FLOATS,
+    SMALL_INTEGERS,
+    check_tensors,
+    is_differentiated,
+    is_plain,
+    is_traced,
+    reduction_of,
+)
 from crossent.torch._extras import read_denominator, read_extras, read_sample_weight, with_returns
 from crossent.torch._linear import LinearCrossEntropy, Wish
 from crossent.torch._rows import Settings, counted_rows
@@ -101,15 +109,16 @@ def linear_cross_entropy(
     Peak memory beyond inputs and gradients: the budget; for float16 and bfloat16 also the weight's gradient in float32, in
     which the chunks are added. Gradients are made with the loss.
     Accuracy: that of torch's matrix product, then of `crossent.torch.cross_entropy`. Losses and the gradient of `input` have the
-    same bits for any budget as far as the matrix product gives a row the same bits among other rows; sums over chunks, the
+    same bits for any budget (without `grad_filter`) as far as the matrix product gives a row the same bits among other rows; sums over chunks, the
     gradients of weight and bias, are rounded once more for each chunk.
     `grad_filter`: the loss stays exact, its gradient does not. Of what is left out, the sums of each row and of each class are
     kept and spread over rows and classes by their product, so that no class stands still. Rows that would lose more than a
-    tenth of their mass are multiplied whole; the others' loss of mass comes back as ``returns=("dropped_mass",)``, the part
+    twentieth of their mass are multiplied whole; the others' loss of mass comes back as ``returns=("dropped_mass",)``, the part
     of the softmax that was averaged. It pays where predictions are peaked; at the start of a training nearly every row is
     multiplied whole.
-    Once differentiable. With other tensors than strided ones on the CPU, or a head of more dimensions, it is
-    `crossent.torch.cross_entropy` of `torch.nn.functional.linear`, which has every kind of derivative and no filter.
+    With create_graph=True, `torch.func`, compilers, other tensors than strided ones on the CPU, or a head of more dimensions, it is
+    `crossent.torch.cross_entropy` of `torch.nn.functional.linear`, which has every kind of derivative, no budget and no filter.
+    With `process_group` every rank has to call with the same rows, options and wishes for gradients.
 
     References
     ----------
@@ -123,14 +132,16 @@ def linear_cross_entropy(
     0.407606
     """
     reduction = reduction_of(None, None, reduction)
-    ignore_index = -100 if ignore_index is None else ignore_index  # torch's word for it
+    check_tensors(input, target)
+    ignore_index = -100 if ignore_index is None else check_ignore_index(ignore_index)  # torch's word for it
+    _check_devices(input, linear_weight, target, linear_bias, weight)
     hidden, target = _shifted(input, target, shift)
     if isinstance(target, torch.Tensor) and target.dtype in SMALL_INTEGERS:
         target = target.long()
     extras = read_extras(z_loss, softcap, temperature, returns)
     own_denominator = read_denominator(denominator, reduction)
     eps = None if grad_filter is None else _read_filter(grad_filter)
-    weights = read_sample_weight(sample_weight, input.shape[:-1])
+    weights = read_sample_weight(sample_weight, input.shape[:-1], input.device)
     if weights is not None and shift:
         weights = weights.narrow(-1, min(shift, input.shape[-2]), hidden.shape[-2])
     if process_group is not None:
@@ -195,7 +206,7 @@ def _solve(
         kept = None if of_top_k is None else torch.from_numpy(of_top_k)
     else:
         soft = target.is_floating_point()
-        target = target.reshape(-1, len(linear_weight)) if soft else target.reshape(-1)
+        target = target.reshape(len(rows), len(linear_weight)) if soft else target.reshape(-1)
         kept = counted_rows(target, settings)
         if wish.group is not None and soft:  # nobody sees a whole row
             shard = _shards.shard_of(wish.group, len(linear_weight))
@@ -274,6 +285,9 @@ def _shifted(hidden: torch.Tensor, target: Any, shift: int) -> tuple[torch.Tenso
         return hidden.narrow(-2, 0, left), _extended.taken(
             target, (*[slice(None)] * axis, slice(min(shift, tokens), None))
         )
+    if target.dim() <= axis or target.shape[axis] != tokens:
+        message = f"`target` must have {tokens} tokens on axis {axis}, as `input` has, to be shifted; got {tuple(target.shape)}."
+        raise ShapeError(message)
     return hidden.narrow(-2, 0, left), target.narrow(axis, min(shift, tokens), left)
 
 
@@ -296,6 +310,20 @@ def _readable(
     return all(is_plain(tensor) for tensor in tensors if tensor is not None)
 
 
+def _check_devices(
+    hidden: torch.Tensor,
+    linear_weight: torch.Tensor,
+    target: Any,
+    linear_bias: torch.Tensor | None,
+    weight: torch.Tensor | None,
+) -> None:
+    named = {"linear_weight": linear_weight, "target": target, "linear_bias": linear_bias, "weight": weight}
+    for name, tensor in named.items():
+        if isinstance(tensor, torch.Tensor) and tensor.device != hidden.device:
+            message = f"`{name}` must be on `input`'s device, {hidden.device}; got {tensor.device}."
+            raise DtypeError(message)
+
+
 def _check(
     hidden: torch.Tensor,
     linear_weight: torch.Tensor,
@@ -303,6 +331,9 @@ def _check(
     linear_bias: torch.Tensor | None,
     weight: torch.Tensor | None,
 ) -> None:
+    if linear_weight.dim() != 2:
+        message = f"`linear_weight` must have shape (C, D); got {tuple(linear_weight.shape)}."
+        raise ShapeError(message)
     classes, features = linear_weight.shape
     for name, tensor in (("input", hidden), ("linear_weight", linear_weight)):
         if tensor.dtype not in FLOATS:

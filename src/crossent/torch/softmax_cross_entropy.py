@@ -6,10 +6,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
 
-from crossent._checks import check_real, check_smoothing
-from crossent.arrays.targets import TopKTargets
+from crossent._checks import check_smoothing
+from crossent.arrays.targets import TopKTargets, check_ignore_index
 from crossent.torch import _extended, tensor_parallel
-from crossent.torch._arguments import FLOATS, SMALL_INTEGERS, is_plain, reduction_of
+from crossent.torch._arguments import FLOATS, SMALL_INTEGERS, check_tensors, is_plain, reduction_of
 from crossent.torch._composed import wide_dtype
 from crossent.torch._dispatch import softmax_loss, torchs_loss
 from crossent.torch._extras import Extras, read_denominator, read_extras, read_sample_weight, with_returns
@@ -125,12 +125,16 @@ def cross_entropy(
     reduction = reduction_of(size_average, reduce, reduction)
     readable = _readable(input, target, weight, label_smoothing)
     extended = (
-        (z_loss != 0.0 or softcap is not None or temperature != 1.0 or returns != ())
+        not _is(z_loss, 0.0)
+        or not _is(temperature, 1.0)
+        or (softcap is not None or returns != ())
         or (sample_weight is not None or denominator is not None)
         or (isinstance(target, TopKTargets) or process_group is not None)
-        or (ignore_index >= 0 and getattr(target, "dtype", None) in FLOATS)
+        or (isinstance(ignore_index, int) and ignore_index >= 0 and getattr(target, "dtype", None) in FLOATS)
     )
-    if not readable and not extended:
+    if isinstance(target, torch.Tensor) and target.dtype in SMALL_INTEGERS:
+        target = target.long()  # compared with -100, a uint8 of 156 is equal
+    if not extended and not (readable and isinstance(ignore_index, int)):
         return F.cross_entropy(
             input,
             target,
@@ -141,16 +145,28 @@ def cross_entropy(
         )
     # autocast: torch's own takes float32 logits there; here the loss alone need be float32
     loss_dtype = torch.float32 if torch.is_autocast_enabled("cpu") and input.dtype in _HALVES else input.dtype
-    smoothing = check_real("label_smoothing", label_smoothing, "a number in [0, 1]")
+    smoothing = check_smoothing(label_smoothing) if extended else float(label_smoothing)
     settings = Settings(min(1, max(input.dim() - 1, 0)), reduction, ignore_index, smoothing, loss_dtype)
-    if isinstance(target, torch.Tensor) and target.dtype in SMALL_INTEGERS:
-        target = target.long()  # compared with -100, a uint8 of 156 is equal
     if not extended:
         return softmax_loss(input, target, weight, settings)
+    check_tensors(input, target)
+    settings = replace(settings, ignore_index=check_ignore_index(ignore_index))
     extras = read_extras(z_loss, softcap, temperature, returns)
     if process_group is not None:
         return _parallel_loss(input, target, weight, settings, extras, sample_weight, denominator, process_group)
     return _extended_loss(input, target, weight, settings, extras, sample_weight, denominator, readable=readable)
+
+
+def _is(value: Any, number: float) -> bool:
+    """Say whether an option is a plain number with a value."""
+    return isinstance(value, (int, float)) and value == number
+
+
+def _fits(target: torch.Tensor, logits: torch.Tensor, settings: Settings) -> bool:
+    """Say whether targets have a shape and a dtype that mean something."""
+    if target.is_floating_point():
+        return bool(target.shape == logits.shape)
+    return bool(target.dtype == torch.int64 and target.shape == settings.rows_shape(logits.shape))
 
 
 def _extended_loss(
@@ -170,13 +186,15 @@ def _extended_loss(
     wide = replace(settings, reduction="none", loss_dtype=wide_dtype(logits))
     if isinstance(target, TopKTargets):
         _extended.check_top_k(target, logits.shape, settings)
+    elif not readable and not _fits(target, logits, settings):
+        return torchs_loss(logits, target, weight, replace(settings, ignore_index=-100))  # which has the words for it
     plain = not (
         extras.some or isinstance(target, TopKTargets) or (settings.ignore_index >= 0 and target.dtype in FLOATS)
     )
     if plain and sample_weight is None and own_denominator is not None:
         total = row_loss(logits, target, weight, replace(wide, reduction="sum"))
         return (total / own_denominator).to(settings.loss_dtype)
-    weights = read_sample_weight(sample_weight, settings.rows_shape(logits.shape))
+    weights = read_sample_weight(sample_weight, settings.rows_shape(logits.shape), logits.device)
     if own_denominator is None and settings.reduction == "mean":
         own_denominator = exactly(_extended.weights_of_rows(logits, target, weight, weights, settings), "sum", 1.0)
     own_denominator = 1.0 if own_denominator is None else own_denominator
@@ -200,8 +218,7 @@ def _parallel_loss(
 ) -> Any:
     """Return the loss of logits whose classes are split over ranks."""
     own_denominator = read_denominator(denominator, settings.reduction)
-    settings = replace(settings, label_smoothing=check_smoothing(settings.label_smoothing))
-    weights = read_sample_weight(sample_weight, settings.rows_shape(logits.shape))
+    weights = read_sample_weight(sample_weight, settings.rows_shape(logits.shape), logits.device)
     numbers = tensor_parallel.rows_of(logits, target, weight, settings, extras, group)
     own = numbers.pop("own_weight")
     if own_denominator is None:

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.autograd.function import once_differentiable
 
 from crossent.arrays.targets import TopKTargets
 from crossent.torch._composed import bent
@@ -35,6 +34,7 @@ _SUMS = (
     "own_weight",
     "information",
     "target_logit",
+    "given",
     "ones",
     "others",
 )
@@ -50,8 +50,13 @@ class Whole:
     mass: torch.Tensor  # m
     mass_rest: torch.Tensor  # of the targets, away from M
     mass_top: torch.Tensor  # and at M
+    given: torch.Tensor  # the sum of the targets as they came
     entropy: torch.Tensor
     counted: torch.Tensor  # boolean
+
+    def rows(self, these: slice) -> "Whole":
+        """Return what is known of some rows."""
+        return Whole(*(getattr(self, name)[these] for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ def _sums_of(rows: Rows, these: slice, top: torch.Tensor, shard: Shard) -> torch
         "own_weight": (plain * weight).sum(1),
         "information": torch.where(e == 0.0, 0.0, e * d).sum(1),
         "target_logit": torch.where(plain == 0.0, 0.0, plain * z).sum(1),
+        "given": plain.sum(1),
         # a row that is one-hot of ignore_index does not take part: a 1 there, and nothing else
         "ones": at_ignored(plain, rows.settings.ignore_index - shard.offset),
         "others": (plain != 0.0).sum(1).double(),
@@ -163,6 +169,26 @@ def fill(rows: Rows, shard: Shard, whole: Whole, upstream: Upstream, out: torch.
     """Fill `out` with this rank's gradient of what `upstream` says."""
     for these in rows.tiles():
         _fill(rows, shard, these, whole, upstream.rows(these), out)
+
+
+def scale_of(rows: Rows, whole: Whole, up: Upstream) -> torch.Tensor:
+    """Return what p is multiplied by in the gradient of each row."""
+    factor, s = (
+        _factor(rows, whole, up)[0],
+        torch.zeros_like(whole.mass) if up.target_logit is None else up.target_logit,
+    )
+    scale = factor.abs() + (s * whole.given).abs() + (0.0 if up.entropy is None else up.entropy.abs())
+    return torch.where(whole.counted, scale / rows.extras.temperature, 0.0)
+
+
+def _factor(rows: Rows, whole: Whole, up: Upstream) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return k = u m (1 + 2 z_loss lse) + v, and what of it is not u m."""
+    zero = torch.zeros_like(whole.mass)
+    u, v = (zero if given is None else given for given in (up.loss, up.lse))
+    if rows.extras.z_loss:
+        lse = whole.top + whole.surprise
+        v = v + torch.where(u * whole.mass == 0.0, 0.0, 2.0 * rows.extras.z_loss * u * whole.mass * lse)
+    return u * whole.mass + v, v
 
 
 def _check_ids(rows: Rows, shard: Shard) -> None:
@@ -214,7 +240,7 @@ def _together(rows: Rows, shard: Shard, top: torch.Tensor, sums: torch.Tensor) -
         likeliest = torch.where(places > 0.0, places, torch.inf).min(1).values - 1.0
         numbers["accuracy"] = (likeliest == _best(rows, shard)).double()
     numbers = {name: torch.where(counted, value, 0.0) for name, value in numbers.items()}
-    whole = Whole(top, rest, surprise, mass, part["mass_rest"], part["mass_top"], entropy, counted)
+    whole = Whole(top, rest, surprise, mass, part["mass_rest"], part["mass_top"], part["given"], entropy, counted)
     return whole, numbers
 
 
@@ -241,12 +267,11 @@ def _fill(rows: Rows, shard: Shard, these: slice, whole: Whole, up: Upstream, ou
     """Fill in this rank's gradient of some rows."""
     x = rows.logits[these]
     z = bent(x, rows.extras).double()
-    top, rest, surprise, mass = whole.top[these], whole.rest[these], whole.surprise[these], whole.mass[these]
-    zero = torch.zeros_like(mass)
-    u, v, w, s = (zero if given is None else given for given in (up.loss, up.lse, up.entropy, up.target_logit))
-    if rows.extras.z_loss:
-        v = v + torch.where(mass == 0.0, 0.0, 2.0 * rows.extras.z_loss * u * mass * (top + surprise))
-    factor = u * mass + v
+    top, rest, surprise = whole.top[these], whole.rest[these], whole.surprise[these]
+    zero = torch.zeros_like(top)
+    u, w, s = (zero if given is None else given for given in (up.loss, up.entropy, up.target_logit))
+    own = whole.rows(these)
+    factor, v = _factor(rows, own, up)
     plain = rows.plain_targets(these, shard)
     y = rows.effective(plain, shard)
     d, at_top = _distances(z, top)
@@ -265,6 +290,8 @@ def _fill(rows: Rows, shard: Shard, these: slice, whole: Whole, up: Upstream, ou
     if rows.extras.softcap is not None:
         gradient *= torch.cosh(x.double() / rows.extras.softcap).pow_(-2.0)
     gradient /= rows.extras.temperature
+    # what lies at the top was written over: a row that is NaN is NaN there too
+    gradient[surprise.isnan() & (scale_of(rows, own, up) != 0.0)] = torch.nan
     gradient[~whole.counted[these]] = 0.0
     out[these] = gradient.to(out.dtype)
 
@@ -294,8 +321,10 @@ class TensorParallelRows(torch.autograd.Function):
         return tuple(numbers[name] for name in ctx.names)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *upstream: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            message = "With `process_group` a loss can be differentiated once: backward without create_graph=True."
+            raise RuntimeError(message)
         logits, target, weight = ctx.saved_tensors
         given = {
             name: of_row.double()
@@ -320,11 +349,11 @@ def rows_of(
     axis = settings.class_axis
     shape = settings.rows_shape(logits.shape)
     check(logits, target, weight, shape, axis, group)
-    flat = logits.movedim(axis, -1).reshape(-1, logits.shape[axis])
+    flat = logits.movedim(axis, -1).reshape(shape.numel(), logits.shape[axis])
     if isinstance(target, TopKTargets):
         target = flat_rows(target)
     elif target.is_floating_point():
-        target = target.movedim(axis, -1).reshape(-1, logits.shape[axis])
+        target = target.movedim(axis, -1).reshape(shape.numel(), logits.shape[axis])
     else:
         target = target.reshape(-1)
     made = TensorParallelRows.apply(flat, target, weight, settings, extras, group)
