@@ -32,6 +32,7 @@ bench:
 bench-short:
 	$(PYTHON) -m benchmarks.run --short
 
-# The README's tables, from the newest file in benchmarks/results.
+# The tables of the README and of docs/, from the newest files in benchmarks/results.
 tables:
 	$(PYTHON) -m benchmarks.tables
+	$(PYTHON) -m benchmarks.torch_tables

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from pydoc_data.topics import topics
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
@@ -75,6 +76,11 @@ class Run:
     test_loss: float
     seconds: float
 
+    def summary(self) -> dict[str, float]:
+        """Return the numbers that are kept."""
+        left_out = statistics.fmean(self.dropped[-50:])
+        return {"loss": smoothed(self.losses)[-1], "test_loss": self.test_loss, "dropped": left_out}
+
 
 def train(data: Text, loss_of: HeadLoss, steps: int, seed: int) -> Run:
     """Train from the fixed start, with batches in the order of the seed."""
@@ -132,11 +138,28 @@ def picture(runs: dict[str, list[Run]], file: Path) -> None:
     plt.close(figure)
 
 
+def count(given: str) -> int:
+    """Return a number of steps."""
+    number = int(given)
+    if number < 1:
+        message = "at least one step"
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
+def drawable(given: str) -> Path:
+    """Return where a picture goes."""
+    if not given.endswith((".svg", ".png")):
+        message = "a name that ends in .svg or .png"
+        raise argparse.ArgumentTypeError(message)
+    return Path(given)
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--words", action="store_true", help="words instead of characters, and the filter")
-    parser.add_argument("--steps", type=int, help="600 by default, with --words 4000")
-    parser.add_argument("--picture", type=Path, help="where to draw the curves: .svg or .png")
+    parser.add_argument("--steps", type=count, help="600 by default, with --words 4000")
+    parser.add_argument("--picture", type=drawable, help="where to draw the curves: .svg or .png")
     parser.add_argument("--json", type=Path, help="where to write the numbers")
     options = parser.parse_args(arguments)
     data = text(words=options.words)
@@ -146,6 +169,7 @@ def main(arguments: list[str]) -> int:
         kinds = {"exact": (exactly, 3), f"grad_filter=2**{FILTER.hex().partition('p')[2]}": (filtered, 3)}
     sys.stdout.write(f"{len(data.train)} contexts of {CONTEXT}, {data.classes} classes\n")
     runs: dict[str, list[Run]] = {}
+    found: dict[str, Any] = {"classes": data.classes, "steps": steps, "batch": BATCH}
     for name, (loss_of, seeds) in kinds.items():
         runs[name] = []
         for seed in range(seeds):
@@ -161,24 +185,13 @@ def main(arguments: list[str]) -> int:
     if "torch" in runs:
         both = zip(runs["torch"][0].losses, runs["crossent"][0].losses, strict=True)
         largest = max(abs(one - other) for one, other in both)
+        found["largest_difference_nats"] = largest
         sys.stdout.write(f"the two curves differ by at most {largest:.1g} nats\n")
     if options.picture:
         picture(runs, options.picture)
         sys.stdout.write(f"drawn: {options.picture}\n")
     if options.json:
-        numbers = {
-            name: [
-                {
-                    "loss": smoothed(run.losses)[-1],
-                    "test_loss": run.test_loss,
-                    "dropped": statistics.fmean(run.dropped[-50:]),
-                    "first": run.losses[0],
-                }
-                for run in some
-            ]
-            for name, some in runs.items()
-        }
-        found = {"classes": data.classes, "steps": steps, "batch": BATCH, "runs": numbers}
+        found["runs"] = {name: [run.summary() for run in some] for name, some in runs.items()}
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
 

@@ -7,7 +7,6 @@ import doctest
 import importlib
 import inspect
 import re
-from pathlib import Path
 
 import pytest
 
@@ -65,16 +64,25 @@ def test_the_readme_has_its_python_examples() -> None:
     assert len(readme.python_blocks()) >= 3
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/torch.md", "docs/training.md"]
+)
 def test_every_link_to_a_file_of_the_tree_leads_somewhere(page: str) -> None:
     targets = [
         link.partition("#")[0]
         for link in re.findall(r"\]\(([^)]+)\)", (readme.ROOT / page).read_text(encoding="utf-8"))
         if "://" not in link and not link.startswith("#")
     ]
-    assert [target for target in targets if not (readme.ROOT / Path(target)).exists()] == []
+    assert [target for target in targets if not (readme.ROOT / page).parent.joinpath(target).exists()] == []
 
 
 def test_the_tables_of_the_readme_are_what_the_results_say() -> None:
     tables = importlib.import_module("benchmarks.tables")
     assert tables.filled(readme.text()) == readme.text(), "run `make tables`"
+
+
+@pytest.mark.parametrize("page", ["docs/torch.md", "docs/training.md"])
+def test_the_tables_of_the_torch_pages_are_what_the_results_say(page: str) -> None:
+    tables = importlib.import_module("benchmarks.torch_tables")
+    text = (readme.ROOT / page).read_text(encoding="utf-8")
+    assert tables.filled(text) == text, "run `make tables`"
