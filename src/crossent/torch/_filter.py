@@ -20,7 +20,7 @@ from crossent.arrays._softmax import with_scratch
 
 # A row that would have more than the first share of its softmax averaged lists smaller entries too, as far as there is room;
 # one that still has more than the second is multiplied whole. Measured on 1024 x 768 x 50304, loss 2: see dev/LOG.md.
-LITTLE, FLAT = 0.015, 0.05
+LITTLE, FLAT = 0.01, 0.05
 # The least part of eps that a row lists down to.
 _LOWEST = 2.0**-6
 # A row lists at most one class in so many; where there are more large entries, a product of the whole row is as fast.

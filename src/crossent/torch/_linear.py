@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812  # as everybody who reads this wri
 
 from crossent.arrays.exact_sum import ExactSum
 from crossent.arrays.targets import TopKTargets
-from crossent.torch import _extended, _rows, _shards, tensor_parallel
+from crossent.torch import _extended, _room, _rows, _shards, tensor_parallel
 from crossent.torch._arguments import is_batched
 from crossent.torch._extras import DIFFERENTIABLE, Extras
 from crossent.torch._filter import Filter
@@ -23,10 +23,10 @@ from crossent.torch._tiles import TILE_BYTES, Upstream
 from crossent.torch.softmax_cross_entropy import cross_entropy
 
 # Halves are added to float32 sums a part of the classes at a time: their products lie in a quarter of the budget. So do the
-# rows that the filter sends back.
-_PARTS = 4
-# What an entry that the filter keeps takes: its row, class and value, and as much again where they are sorted; in an eighth.
-_ENTRY_BYTES = 8 * 48
+# entries that the filter keeps; the rows that it sends back lie in an eighth.
+_PARTS, _ASIDE = 4, 8
+# What a kept entry takes: its row, class and value, and as much again where they are sorted.
+_ENTRY_BYTES = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,10 @@ class Head:
         held = budget if self.hidden.dtype == self.sums else budget - budget // _PARTS
         if not self.plain:
             held -= TILE_BYTES
-        if self.wish.grad_filter is not None:  # rows set aside, and lists of large entries
-            held -= 2 * (budget // _PARTS)
+        if (
+            self.wish.grad_filter is not None
+        ):  # rows set aside, lists of large entries, and a chunk's own lists, an eighth of it
+            held = (held - budget // _ASIDE - budget // _PARTS) * 8 // 9
         row_bytes: int = max(1, len(self.linear_weight) * self.hidden.dtype.itemsize)
         most = max(1, min(held // row_bytes, len(self.hidden)))
         # chunks of one size: a product of the few rows that are left would read the whole weight for them
@@ -91,7 +93,7 @@ class Head:
     def rows_aside(self) -> int:
         """Return how many rows that the filter sends back to whole products wait for each other."""
         row_bytes: int = max(1, len(self.linear_weight) * self.hidden.dtype.itemsize)
-        return max(1, min(self.wish.budget_bytes // _PARTS // row_bytes, len(self.hidden)))
+        return max(1, min(self.wish.budget_bytes // _ASIDE // row_bytes, len(self.hidden)))
 
     def parts(self) -> list[slice]:
         """Return the classes whose products are converted and added together."""
@@ -176,6 +178,13 @@ class Aside:
             self.rows, self.filled = [], 0
 
 
+def _room_of(head: Head) -> torch.Tensor:
+    """Return memory for the weight's gradient, in the dtype of sums."""
+    if head.linear_weight.dtype == head.sums:
+        return _room.empty_like(head.linear_weight.detach())
+    return torch.empty(head.linear_weight.shape, dtype=head.sums, device="cpu")
+
+
 def solve(head: Head, wanted: tuple[bool, bool, bool], upstream: Upstream) -> tuple[dict[str, torch.Tensor], Gradients]:
     """Return the numbers of each row, and the gradients of what `upstream` says."""
     rows, classes, step = len(head.hidden), len(head.linear_weight), head.rows_at_once()
@@ -185,14 +194,14 @@ def solve(head: Head, wanted: tuple[bool, bool, bool], upstream: Upstream) -> tu
     room = torch.empty(step, classes, dtype=head.hidden.dtype, device="cpu")
     made = Gradients(
         torch.zeros_like(head.hidden) if wanted[0] else None,
-        torch.empty(head.linear_weight.shape, dtype=head.sums, device="cpu") if wanted[1] else None,
+        _room_of(head) if wanted[1] else None,
         torch.zeros(classes, dtype=head.sums, device="cpu") if wanted[2] else None,
     )
     told = "dropped_mass" in extras.returns
     filtering = None
     if grad_filter is not None and classes and (any(wanted) or told):
         ranks = 1 if head.wish.group is None else _shards.count_of(head.wish.group)
-        filtering = Filter(grad_filter, classes, rows, head.wish.budget_bytes // _ENTRY_BYTES, ranks)
+        filtering = Filter(grad_filter, classes, rows, head.wish.budget_bytes // _PARTS // _ENTRY_BYTES, ranks)
     aside = None
     if filtering is not None and any(wanted):
         aside = Aside(torch.empty(head.rows_aside(), classes, dtype=head.hidden.dtype, device="cpu"))

@@ -154,10 +154,22 @@ def sums_of_rows(
             for f in range(features):
                 term = factor * load(directions, t * features + f, 1.0, 1.0)
                 store(scratch, f, load(scratch, f, 1.0, 1.0) + term, 1.0)
-        for k in range(load_integer(starts, r), load_integer(starts, r + 1)):
-            value, base = load(values, k, 1.0, 1.0), load_integer(ids, k) * features
+        k, last_entry = load_integer(starts, r), load_integer(starts, r + 1)
+        # four at a time: the sums are read and written once for them
+        while k + 4 <= last_entry:
+            v, base = load(values, k, 1.0, 1.0), load_integer(ids, k) * features
+            v_1, base_1 = load(values, k + 1, 1.0, 1.0), load_integer(ids, k + 1) * features
+            v_2, base_2 = load(values, k + 2, 1.0, 1.0), load_integer(ids, k + 2) * features
+            v_3, base_3 = load(values, k + 3, 1.0, 1.0), load_integer(ids, k + 3) * features
             for f in range(features):
-                term = value * load(dense, base + f, tag, 1.0)
-                store(scratch, f, load(scratch, f, 1.0, 1.0) + term, 1.0)
+                one = v * load(dense, base + f, tag, 1.0) + v_1 * load(dense, base_1 + f, tag, 1.0)
+                two = v_2 * load(dense, base_2 + f, tag, 1.0) + v_3 * load(dense, base_3 + f, tag, 1.0)
+                store(scratch, f, load(scratch, f, 1.0, 1.0) + (one + two), 1.0)
+            k += 4
+        while k < last_entry:
+            v, base = load(values, k, 1.0, 1.0), load_integer(ids, k) * features
+            for f in range(features):
+                store(scratch, f, load(scratch, f, 1.0, 1.0) + v * load(dense, base + f, tag, 1.0), 1.0)
+            k += 1
         for f in range(features):
             store(out, r * features + f, narrow(load(scratch, f, 1.0, 1.0), out_tag), out_tag)
