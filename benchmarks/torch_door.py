@@ -87,7 +87,9 @@ def filtered_head() -> dict[str, Call]:
     hidden, weight, ids = peaked()
     head = crossent.torch.linear_cross_entropy
     functions = {
-        "crossent, grad_filter, 256 MB": lambda: head(hidden, weight, ids, memory_budget=4 * BUDGET, grad_filter=2**-12),
+        "crossent, grad_filter, 256 MB": lambda: head(
+            hidden, weight, ids, memory_budget=4 * BUDGET, grad_filter=2**-12
+        ),
         "crossent, grad_filter, 64 MB": lambda: head(hidden, weight, ids, memory_budget=BUDGET, grad_filter=2**-12),
         "crossent, exact, 256 MB": lambda: head(hidden, weight, ids, memory_budget=4 * BUDGET),
         HEADS[1]: lambda: F.cross_entropy(F.linear(hidden, weight), ids),

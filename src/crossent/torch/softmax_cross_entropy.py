@@ -105,7 +105,8 @@ def cross_entropy(
     `crossent.show_config()`, else in backward, from the inputs.
     With `process_group` two reductions make a row whole; once differentiable, and not for compilers. Every rank has to call with
     the same rows and options.
-    With extras every logit is bent in float64, and a loss made in forward is made once more in backward.
+    With a cap, a temperature, smoothing or entropy every logit is taken through float64. The gradient is then made with the loss,
+    whatever its size, for the upstream gradient that a plain backward brings, and once more for any other.
     Tensors that the kernels do not read (on other devices, of subclasses, while compiling) go to torch's own function.
 
     References
