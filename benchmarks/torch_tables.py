@@ -40,7 +40,9 @@ def race() -> str:
         ]
         error = case.get("gradient_error")
         note = f"; relative error of the gradient {error:.1e}" if error is not None else ""
-        rows.append([case["name"], f"{_number(own, 'ms')}{memory}{note}", "; ".join(rivals)])
+        which = ours.partition(", ")[2]
+        name = f"{case['name']}, {which}" if which else case["name"]
+        rows.append([name, f"{_number(own, 'ms')}{memory}{note}", "; ".join(rivals)])
     machine = result["machine"]
     where = (
         f"Measured {result['made']} at commit {result['commit']} on {machine['processor']} ({machine['cores']} cores)"
