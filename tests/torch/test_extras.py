@@ -12,7 +12,7 @@ from torch.func import grad, hessian, jvp, vmap
 
 import crossent.torch
 from crossent import TopKTargets
-from crossent.errors import ShapeError
+from crossent.errors import OptionError, ShapeError
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 ours = crossent.torch.cross_entropy
@@ -227,6 +227,12 @@ def test_modules_take_extras() -> None:
     layer = crossent.torch.LinearCrossEntropyLoss(5, 7, grad_filter=2**-12, **EXTRAS)
     expected = head(logits, layer.linear.weight, ids, linear_bias=layer.linear.bias, sample_weight=own, **EXTRAS)
     same(layer(logits, ids, sample_weight=own), expected)
+
+
+def test_modules_refuse_what_functions_would() -> None:
+    for wrong in ({"grad_filter": 2.0}, {"shift": -1}, {"memory_budget": 0}, {"softcap": -1.0}):
+        with pytest.raises(OptionError, match=f"^`{next(iter(wrong))}` must"):
+            crossent.torch.LinearCrossEntropyLoss(5, 7, **wrong)
 
 
 NAMES = "('lse', 'entropy', 'accuracy', 'target_logit', 'dropped_mass')"

@@ -140,7 +140,7 @@ def linear_cross_entropy(
         target = target.long()
     extras = read_extras(z_loss, softcap, temperature, returns)
     own_denominator = read_denominator(denominator, reduction)
-    eps = None if grad_filter is None else _read_filter(grad_filter)
+    eps = None if grad_filter is None else read_filter(grad_filter)
     weights = read_sample_weight(sample_weight, input.shape[:-1], input.device)
     if weights is not None and shift:
         weights = weights.narrow(-1, min(shift, input.shape[-2]), hidden.shape[-2])
@@ -178,7 +178,15 @@ def linear_cross_entropy(
     return _solve(hidden, linear_weight, linear_bias, target, weight, weights, wish)
 
 
-def _read_filter(value: Any) -> float:
+def check_shift(shift: Any) -> None:
+    """Raise unless it is a count."""
+    if isinstance(shift, bool) or not isinstance(shift, int) or shift < 0:
+        message = f"`shift` must be an integer of at least 0; got {shift!r}."
+        raise OptionError(message)
+
+
+def read_filter(value: Any) -> float:
+    """Return `grad_filter` as a number in (0, 1)."""
     number = check_real("grad_filter", value, "a number in (0, 1), or None for exact gradients")
     if not 0.0 < number < 1.0:
         message = f"`grad_filter` must lie in (0, 1), or be None for exact gradients; got {value!r}."
@@ -267,9 +275,7 @@ def _through_logits(
 
 def _shifted(hidden: torch.Tensor, target: Any, shift: int) -> tuple[torch.Tensor, Any]:
     """Return hidden states and the targets that lie `shift` further on."""
-    if isinstance(shift, bool) or not isinstance(shift, int) or shift < 0:
-        message = f"`shift` must be an integer of at least 0; got {shift!r}."
-        raise OptionError(message)
+    check_shift(shift)
     if not shift:
         return hidden, target
     if hidden.dim() < 2:

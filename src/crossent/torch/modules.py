@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
+from crossent._checks import check_count
 from crossent.torch._extras import read_extras
-from crossent.torch.linear_cross_entropy import linear_cross_entropy
+from crossent.torch.linear_cross_entropy import check_shift, linear_cross_entropy, read_filter
 from crossent.torch.softmax_cross_entropy import cross_entropy
 
 
@@ -102,6 +103,11 @@ class LinearCrossEntropyLoss(torch.nn.LinearCrossEntropyLoss):
     ) -> None:
         super().__init__(in_features, num_classes, **options)
         read_extras(z_loss, softcap, temperature, returns)
+        check_shift(shift)
+        if memory_budget is not None:
+            check_count("memory_budget", memory_budget)
+        if grad_filter is not None:
+            read_filter(grad_filter)
         self.shift, self.memory_budget, self.grad_filter = shift, memory_budget, grad_filter
         self.z_loss, self.softcap, self.temperature, self.returns = z_loss, softcap, temperature, returns
 
