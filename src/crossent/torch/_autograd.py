@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedtensor
+from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 
 from crossent.arrays.machine import memory_budget_bytes
 from crossent.torch import _closed_form, _room, _rows
+from crossent.torch._arguments import is_batched
 from crossent.torch._rows import Settings
 
 # Gradients up to this size are kept from forward to backward; larger ones are made there, at the price of reading the
@@ -156,8 +157,7 @@ class EagerCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         gradient, ctx.gradient = ctx.gradient, None  # handed on as it is: a second backward makes it anew
-        batched = is_legacy_batchedtensor(upstream) or is_functorch_wrapped_tensor(upstream)
-        plain = not (batched or torch.is_grad_enabled() or ctx.needs_input_grad[1])
+        plain = not (is_batched(upstream) or torch.is_grad_enabled() or ctx.needs_input_grad[1])
         if gradient is not None and plain:
             ctx.saved_tensors  # noqa: B018  # torch's error where one of them was written to since
             scale = float(upstream)

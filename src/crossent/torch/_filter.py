@@ -94,14 +94,9 @@ class Filter:
         begun: bool,
     ) -> None:
         """Add the entries taken so far to the gradients that are wanted; see `finish`."""
-        of_rows, ids, values = self._taken()
         none = torch.zeros(0, hidden.shape[1], dtype=torch.float64, device="cpu")
-        if of_hidden is not None:
-            _add_rows(of_rows, ids, values, linear_weight, self.row_sums[:, :0], none, of_hidden, adding=True)
-        if of_weight is not None:
-            _add_rows(ids, of_rows, values, hidden, self.column_sums.t()[:, :0], none, of_weight, adding=begun)
-        if of_bias is not None:
-            of_bias += torch.zeros(self.classes, dtype=torch.float64, device="cpu").index_add_(0, ids, values)
+        wide = (of_hidden, of_weight, of_bias)
+        self._add(hidden, linear_weight, *wide, self.row_sums[:, :0], self.column_sums[:0], none, none, begun=begun)
         empty = torch.zeros(0, dtype=torch.int64, device="cpu")
         self.of_rows, self.ids, self.values = [empty], [empty], [empty.double()]
 
@@ -121,19 +116,40 @@ class Filter:
         """
         if not self.ids:
             return False
-        of_rows, ids, values = self._taken()
         masses = self.row_sums.sum(0)
         shares = torch.where(masses.abs() < 1e-290, 0.0, 1.0 / masses)  # one for each sign
+        mean_weight = mean_hidden = torch.zeros(0, hidden.shape[1], dtype=torch.float64, device="cpu")
         if of_hidden is not None:
-            mean_weight = (self.column_sums * shares[:, None]).to(linear_weight.dtype) @ linear_weight
-            _add_rows(of_rows, ids, values, linear_weight, self.row_sums, mean_weight.double(), of_hidden, adding=True)
+            mean_weight = ((self.column_sums * shares[:, None]).to(linear_weight.dtype) @ linear_weight).double()
         if of_weight is not None:
             mean_hidden = (self.row_sums * shares).t() @ hidden.double()
-            _add_rows(ids, of_rows, values, hidden, self.column_sums.t(), mean_hidden, of_weight, adding=begun)
+        means = (self.row_sums, self.column_sums, mean_weight, mean_hidden)
+        self._add(hidden, linear_weight, of_hidden, of_weight, of_bias, *means, begun=begun)
+        return True
+
+    def _add(
+        self,
+        hidden: torch.Tensor,
+        linear_weight: torch.Tensor,
+        of_hidden: torch.Tensor | None,
+        of_weight: torch.Tensor | None,
+        of_bias: torch.Tensor | None,
+        row_sums: torch.Tensor,  # (rows, terms)
+        column_sums: torch.Tensor,  # (terms, classes)
+        mean_weight: torch.Tensor,  # (terms, features)
+        mean_hidden: torch.Tensor,  # (terms, features)
+        *,
+        begun: bool,
+    ) -> None:
+        """Add the entries taken, and the products of sums and means, to the gradients that are wanted."""
+        of_rows, ids, values = self._taken()
+        if of_hidden is not None:
+            _add_rows(of_rows, ids, values, linear_weight, row_sums, mean_weight, of_hidden, adding=True)
+        if of_weight is not None:
+            _add_rows(ids, of_rows, values, hidden, column_sums.t(), mean_hidden, of_weight, adding=begun)
         if of_bias is not None:
             kept = torch.zeros(self.classes, dtype=torch.float64, device="cpu").index_add_(0, ids, values)
-            of_bias += kept + self.column_sums.sum(0)
-        return True
+            of_bias += kept + column_sums.sum(0)
 
 
 def _large_entries(
