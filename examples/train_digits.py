@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
+from arguments import count, drawable
 from sklearn.datasets import load_digits
 
 import crossent.torch
@@ -119,23 +120,6 @@ def picture(curves: dict[str, dict[str, list[float]]], file: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
     plt.close(figure)
-
-
-def count(given: str) -> int:
-    """Return a number of steps."""
-    number = int(given)
-    if number < 1:
-        message = "at least one step"
-        raise argparse.ArgumentTypeError(message)
-    return number
-
-
-def drawable(given: str) -> Path:
-    """Return where a picture goes."""
-    if not given.endswith((".svg", ".png")):
-        message = "a name that ends in .svg or .png"
-        raise argparse.ArgumentTypeError(message)
-    return Path(given)
 
 
 def main(arguments: list[str]) -> int:

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
+from arguments import count, drawable
 
 from crossent.torch import linear_cross_entropy
 
@@ -136,23 +137,6 @@ def picture(runs: dict[str, list[Run]], file: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
     plt.close(figure)
-
-
-def count(given: str) -> int:
-    """Return a number of steps."""
-    number = int(given)
-    if number < 1:
-        message = "at least one step"
-        raise argparse.ArgumentTypeError(message)
-    return number
-
-
-def drawable(given: str) -> Path:
-    """Return where a picture goes."""
-    if not given.endswith((".svg", ".png")):
-        message = "a name that ends in .svg or .png"
-        raise argparse.ArgumentTypeError(message)
-    return Path(given)
 
 
 def main(arguments: list[str]) -> int:

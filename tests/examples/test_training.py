@@ -17,7 +17,8 @@ def run(name: str, *arguments: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+def as_a_script(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(EXAMPLES)  # as `python examples/...` does
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # the networks are too small for more
     yield
