@@ -33,7 +33,7 @@ _HOMES = {
     "warm_up": "crossent.arrays.machine",
     "show_config": "crossent.arrays.machine",
     "score": "crossent.scoring.score",
-    "Score": "crossent.scoring.score",
+    "Score": "crossent.scoring.result",
     "explain": "crossent.explaining.explanation",
     "Explanation": "crossent.explaining.explanation",
 }
@@ -61,12 +61,13 @@ if TYPE_CHECKING:
     from crossent.arrays.softmax_cross_entropy import cross_entropy, cross_entropy_and_grad
     from crossent.arrays.targets import TopKTargets
     from crossent.explaining.explanation import Explanation, explain
-    from crossent.scoring.score import Score, score
+    from crossent.scoring.result import Score
+    from crossent.scoring.score import score
 
 
 def __getattr__(name: str) -> Any:
-    if name == "torch":  # the PyTorch door is a module of its own: `crossent.torch.cross_entropy`
-        return import_module("crossent.torch")
+    if name in ("torch", "sklearn"):  # the host packages' doors are modules: `crossent.torch.cross_entropy`
+        return import_module(f"crossent.{name}")
     home = _HOMES.get(name)
     if home is None:
         message = f"module 'crossent' has no attribute {name!r}"

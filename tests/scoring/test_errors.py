@@ -22,24 +22,21 @@ def assert_raises(error: type[CrossentError], text: str, path: object, **asked: 
     assert str(caught.value) == text
 
 
-def test_no_file_a_folder_an_unknown_ending(tmp_path):
+def test_no_file_and_an_empty_folder(tmp_path):
     assert_raises(SourceError, f"`source` must be a file, there is no '{tmp_path / 'no.csv'}'", tmp_path / "no.csv")
     assert_raises(
         SourceError,
-        f"`source` must be a file, got the folder '{tmp_path}'; give one of the files in it",
+        f"`source` must name files, the folder '{tmp_path}' has none; hidden files and _SUCCESS do not count",
         str(tmp_path),
-    )
-    (tmp_path / "a.xlsx").write_text("x")
-    assert_raises(
-        SourceError,
-        "`source` must end with one of .parquet, .pq, .csv, .tsv, .arrow, .arrows, .ipc, .feather, .npz, "
-        "got 'a.xlsx'; convert it to one of them",
-        tmp_path / "a.xlsx",
     )
 
 
 def test_a_source_that_is_no_path():
-    assert_raises(SourceError, "`source` must be the path of a file, got dict; write it to a file first", GOOD)
+    assert_raises(
+        SourceError,
+        "`source` must be the path of a file, or Arrow data, got dict; write it to a file first, or give a table",
+        GOOD,
+    )
 
 
 def test_text_that_is_not_utf8(tmp_path):
@@ -48,7 +45,7 @@ def test_text_that_is_not_utf8(tmp_path):
     assert_raises(
         SourceError,
         f"`source` must be readable, '{path}' is not: "
-        "'utf-8' codec can't decode byte 0xe9 in position 2: unexpected end of data",
+        "'utf-8' codec can't decode byte 0xe9 in position 9: invalid continuation byte",
         path,
     )
 
@@ -87,7 +84,8 @@ def test_flipped_bytes_in_an_npz(tmp_path):
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2 : len(raw) // 2 + 64] = bytes(64)
     path.write_bytes(raw)
-    with pytest.raises(SourceError, match=r"`source` must be readable, 'probs.npy' is not: "):
+    # The checksum stands at the end of a member: numbers that cannot be logits may be seen before it.
+    with pytest.raises((SourceError, RangeError), match=r"^(`source` must be readable|losses times weights must be)"):
         score(path, logits="probs")
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 import warnings
-from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +18,12 @@ RELATIVE = 2e-15
 
 
 def numbers(result: Score) -> dict:
-    """Return all that was counted and summed, without where it was read."""
+    """Return every number of a score, but not where its rows were."""
     content = result.to_dict()
-    del content["reading"]
-    return content
+    content["worst"] = [
+        {name: value for name, value in row.items() if name not in ("source", "row")} for row in content["worst"]
+    ]
+    return {name: value for name, value in content.items() if name not in ("reading", "sources")}
 
 
 def columns(labels: object, predictions: np.ndarray, prefix: str = "prob_") -> dict:
@@ -291,7 +292,7 @@ def test_progress_is_told_the_rows(write, probabilities):
 def test_json_holds_everything_and_is_json(write):
     path = write(columns([0, 0, 1], np.array([[0.0, 1.0], [0.5, 0.5], [0.5, 0.5]])))
     content = json.loads(score(path).to_json(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     assert content["cost"] == "inf"
     assert content["improvement"] == "-inf"
     assert content["finite_cost"] == math.log(2)
@@ -302,9 +303,9 @@ def test_json_holds_everything_and_is_json(write):
     ]
 
 
-def test_a_score_is_frozen(write):
+def test_the_numbers_of_a_score_cannot_be_set(write):
     result = score(write({"target": [0], "prob_0": [0.5], "prob_1": [0.5]}))
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         result.rows = 2
 
 

@@ -25,6 +25,10 @@ BAD_IMPORTS = {
     "owner-of-pyarrow": ("cli/app.py", "import pyarrow.parquet", "crossent.cli.app -> pyarrow"),
     "owner-of-typer": ("scoring/score.py", "from rich.console import Console", "crossent.scoring.score -> rich"),
     "owner-of-torch": ("arrays/entropy.py", "import torch", "crossent.arrays.entropy -> torch"),
+    "owner-of-the-report": ("scoring/score.py", "import matplotlib.figure", "crossent.scoring.score -> matplotlib"),
+    "owner-of-duckdb": ("scoring/score.py", "import duckdb", "crossent.scoring.score -> duckdb"),
+    "owner-of-scipy": ("scoring/score.py", "import scipy.optimize", "crossent.scoring.score -> scipy"),
+    "owner-of-engines": ("scoring/score.py", "import dask", "crossent.scoring.score -> dask"),
     "nowhere": ("_kernels/cpu/softmax_cross_entropy.py", "import triton", "crossent is not allowed to import triton"),
 }
 

@@ -16,7 +16,7 @@ from tests.walls import readme
 PACKAGE = readme.ROOT / "src" / "crossent"
 MODULES = sorted(
     f"crossent.{folder}.{file.stem}"
-    for folder in ("arrays", "definitions", "torch")
+    for folder in ("arrays", "definitions", "sklearn", "torch")
     for file in (PACKAGE / folder).glob("*.py")
     if file.stem != "__init__"
 )
@@ -65,7 +65,11 @@ def test_the_readme_has_its_python_examples() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/torch.md", "docs/training.md"]
+    "page",
+    [
+        *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+        *("docs/sklearn.md", "docs/torch.md", "docs/training.md"),
+    ],
 )
 def test_every_link_to_a_file_of_the_tree_leads_somewhere(page: str) -> None:
     targets = [

@@ -74,6 +74,11 @@ def test_the_list_is_what_the_torch_door_offers() -> None:
         assert (inspect.getdoc(getattr(crossent.torch, name)) or "").partition("\n")[0].endswith((".", ":"))
 
 
+def test_the_list_is_what_the_sklearn_door_offers() -> None:
+    assert crossent.sklearn.__all__ == ["log_loss"]
+    assert (inspect.getdoc(crossent.sklearn.log_loss) or "").partition("\n")[0].endswith((".", ":"))
+
+
 def test_the_torch_door_without_torch_is_one_sentence() -> None:
     program = "import sys; sys.modules['torch'] = None; import crossent; crossent.torch"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

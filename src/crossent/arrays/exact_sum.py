@@ -151,6 +151,13 @@ class ExactSum:
             return float("nan") if above == 0 else float("inf") * (1 if above > 0 else -1)
         return _quotient(above, below, kernels.LOWEST_EXPONENT - below_shift)
 
+    def as_integer_ratio(self) -> tuple[int, int]:
+        """Return the sum as a fraction, exactly; raise OverflowError or ValueError for inf or nan, as float does."""
+        special = self._special()
+        if special is not None:
+            return special.as_integer_ratio()
+        return self._integer(), 1 << -kernels.LOWEST_EXPONENT
+
     @property
     def finite(self) -> bool:
         """Whether neither an infinity nor a NaN was added."""

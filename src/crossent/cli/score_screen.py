@@ -7,7 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from crossent.scoring.kinds import WORDS
-from crossent.scoring.result import ClassScore, Score
+from crossent.scoring.parts import ClassScore
+from crossent.scoring.result import Score
 from crossent.units import nats_to_bits
 
 # More classes than this are shown as the costliest ones.

@@ -4,9 +4,9 @@ from crossent.errors import MissingExtraError
 
 try:
     import pyarrow as pa
-    from pyarrow import compute, csv, ipc, parquet
+    from pyarrow import compute, csv, ipc, json, parquet
 except ImportError as error:
     message = "reading prediction files needs pyarrow, which is not installed: pip install 'crossent[score]'"
     raise MissingExtraError(message) from error
 
-__all__ = ["compute", "csv", "ipc", "pa", "parquet"]
+__all__ = ["compute", "csv", "ipc", "json", "pa", "parquet"]

@@ -1,13 +1,13 @@
 """Which label and which prediction column belong to each class: mapped by name, never by position alone."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import pa
-from crossent.scoring.columns import Predictions, is_text
+from crossent.scoring.column_types import is_text
+from crossent.scoring.columns import Predictions
 from crossent.scoring.names import natural_order
 from crossent.scoring.wording import listed
 
@@ -28,7 +28,7 @@ def map_classes(
     if classes is not None:
         names, columns = _declared(predictions, width, [str(name) for name in classes])
         reason = "named by `classes`"
-    elif predictions.is_list:
+    elif predictions.is_vector:
         if is_text(label_type):
             message = (
                 f"`classes` must be given: '{label}' holds names and '{predictions.columns[0]}' a list without names; "
@@ -40,7 +40,7 @@ def map_classes(
         reason = "numbered by their position in the list"
     else:
         pairs = sorted(
-            zip(predictions.names, predictions.columns, strict=True), key=lambda pair: natural_order(pair[0])
+            zip(predictions.names, predictions.class_columns, strict=True), key=lambda pair: natural_order(pair[0])
         )
         names, columns = [name for name, _ in pairs], [column for _, column in pairs]
         reason = "named by the columns"
@@ -52,26 +52,13 @@ def map_classes(
     return mapped, reason
 
 
-def names_in_metadata(schema: Any, label: str) -> list[str] | None:
-    """Return the class names that Hugging Face datasets keep beside a column of ids, None where there are none."""
-    raw = (schema.metadata or {}).get(b"huggingface")
-    if raw is None:
-        return None
-    try:
-        content = json.loads(raw)
-        names = (content.get("info") or content.get("dataset_info"))["features"][label]["names"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return [str(name) for name in names]
-
-
 def _declared(predictions: Predictions, width: int, names: list[str]) -> tuple[list[str], list[str]]:
     if len(names) != width:
         message = f"`classes` must have {width} names, one per prediction, got {len(names)}: {listed(names)}"
         raise SourceError(message)
-    if predictions.is_list:
+    if predictions.is_vector:
         return names, _positions(predictions, width)
-    by_name = dict(zip(predictions.names, predictions.columns, strict=True))
+    by_name = dict(zip(predictions.names, predictions.class_columns, strict=True))
     if by_name.keys() == set(names):
         return names, [by_name[name] for name in names]
     if by_name.keys() == {str(position) for position in range(width)}:

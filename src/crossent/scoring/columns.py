@@ -6,22 +6,42 @@ from typing import Any
 
 from crossent.errors import OptionError, SourceError
 from crossent.scoring.arrow import pa
+from crossent.scoring.column_types import can_be_label, is_list, is_number, is_text, is_vector, number_type
 from crossent.scoring.kinds import Kind
-from crossent.scoring.names import LABELS, ROW_NUMBERS, SEPARATORS, common_prefix, split_prefix, whole_name_kind
+from crossent.scoring.names import LABELS, SEPARATORS, common_prefix, split_prefix, split_truth, whole_name_kind
 from crossent.scoring.wording import listed
 
+# The types of columns are asked here by whoever reads columns.
+__all__ = [
+    *("Asked", "Predictions", "can_be_label", "class_parts", "is_list", "is_number", "is_text", "is_vector"),
+    *("labels_by_name", "list_left_over", "predictions_by_name", "predictions_by_request"),
+    *("refuse_skipped", "skipped_predictions"),
+]
+
 _BY_NAME = "by their name"
+
+# Spark ML's rawPrediction: for two classes (-m, m), whose softmax is not the probability of the model.
+_SPARK_MARGINS = "rawprediction"
+_INPUTS = ("features", "embedding", "embeddings")
 
 
 @dataclass(frozen=True)
 class Asked:
     """What the caller said about the columns."""
 
-    target: str | None = None
+    target: str | Sequence[str] | None = None
     probs: str | Sequence[str] | None = None
     logits: str | Sequence[str] | None = None
     log_probs: str | Sequence[str] | None = None
     classes: Sequence[str] | None = None
+    losses: str | None = None
+    truth_log_probs: str | None = None
+    weight: str | None = None
+    by: str | None = None
+    cluster: str | None = None
+    tokens: str | None = None
+    bytes: str | None = None
+    words: str | None = None
 
     def predictions(self) -> tuple[Kind, str | list[str]] | None:
         """Return the one kind that was asked for and its columns, None where the caller left it to us."""
@@ -29,6 +49,8 @@ class Asked:
             ("probs", self.probs),
             ("logits", self.logits),
             ("log_probs", self.log_probs),
+            ("losses", self.losses),
+            ("truth_log_probs", self.truth_log_probs),
         )
         given = [(kind, columns) for kind, columns in every if columns is not None]
         if not given:
@@ -42,48 +64,37 @@ class Asked:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The columns of the predictions: one of lists, or one of numbers per class with the class in its name."""
+    """The columns of the predictions: one with a vector in each row, or numbers per class with the class in the name."""
 
     columns: tuple[str, ...]
-    names: tuple[str, ...]  # class of each column; empty for a column of lists, whose classes have no names
+    names: tuple[str, ...]  # class of each column; empty for a vector, whose classes have no names
     kind: Kind | None
     reason: str
+    is_lone: bool = False  # one column for two classes: `names` are the one that gets the rest, and its own
+    notes: tuple[str, ...] = ()
 
     @property
-    def is_list(self) -> bool:
+    def is_vector(self) -> bool:
         return not self.names
 
+    @property
+    def class_columns(self) -> tuple[str, ...]:
+        """What to call the prediction of each of `names`."""
+        if not self.is_lone:
+            return self.columns
+        rest = {"logits": "0 beside {}", "log_probs": "log(1 - exp({}))"}.get(self.kind or "", "1 - {}")
+        return rest.format(self.columns[0]), self.columns[0]
 
-def label_by_name(columns: list[str], target: str | None, taken: set[str]) -> tuple[str, str] | None:
-    """Return the label column and the reason, None where no name is one of the usual ones."""
+
+def labels_by_name(columns: Sequence[str], target: str | None, taken: set[str]) -> tuple[list[str], str]:
+    """Return the columns with one of the usual names, the most trusted first, and the reason for taking the first."""
     if target is not None:
         if target not in columns:
             message = f"`target` must be a column, got '{target}'; the columns are {listed(columns)}"
             raise SourceError(message)
-        return target, "given as `target`"
-    free = {name.lower(): name for name in reversed(columns) if name not in taken}
-    found = [free[usual] for usual in LABELS if usual in free]
-    if not found:
-        return None
-    others = f", preferred to {listed(found[1:])}" if found[1:] else ""
-    return found[0], f"by its name{others}"
-
-
-def label_left_over(schema: Any, predictions: Predictions | None) -> tuple[str, str]:
-    """Return the only column that is no prediction and could be labels; raise SourceError where there is no such."""
-    used = set(predictions.columns) if predictions else set()
-    left = [
-        field.name
-        for field in schema
-        if field.name not in used and field.name.lower() not in ROW_NUMBERS and can_be_label(field.type)
-    ]
-    if len(left) == 1:
-        return left[0], "the only column besides the predictions that can hold labels"
-    message = (
-        f"no column is called {listed(LABELS[:4])} or the like; name the label column with `target`, "
-        f"the columns are {listed(schema.names)}"
-    )
-    raise SourceError(message)
+        return [target], "given as `target`"
+    free = {name.strip().lower(): name for name in reversed(columns) if name not in taken}
+    return [free[usual] for usual in LABELS if usual in free], "by its name"
 
 
 def predictions_by_request(schema: Any, label: str | None, kind: Kind, asked: str | list[str]) -> Predictions:
@@ -91,7 +102,7 @@ def predictions_by_request(schema: Any, label: str | None, kind: Kind, asked: st
     names: list[str] = schema.names
     reason = f"given as `{kind}`"
     if isinstance(asked, str):
-        if asked in names and is_list(schema.field(asked).type):
+        if asked in names and is_vector(schema.field(asked).type):
             return Predictions((asked,), (), kind, reason)
         chosen = [name for name in names if name.startswith(asked) and name != label and name != asked]
         classes = [name[len(asked) :].lstrip(SEPARATORS) or name for name in chosen]
@@ -101,20 +112,25 @@ def predictions_by_request(schema: Any, label: str | None, kind: Kind, asked: st
                 f"the columns are {listed(names)}"
             )
             raise SourceError(message)
+        if asked in names and not any(is_number(schema.field(name).type) for name in chosen):
+            chosen = []
         chosen = chosen or [asked]
     else:
         absent = [name for name in asked if name not in names]
         if absent or not asked:
             message = f"`{kind}` must name columns, got {listed(absent) or 'none'}; the columns are {listed(names)}"
             raise SourceError(message)
-        chosen, classes = asked, _class_parts(asked)
-    if len(chosen) < 2:
+        chosen, classes = asked, class_parts(asked)
+    if len(chosen) > 1:
+        return Predictions(tuple(chosen), tuple(classes), kind, reason)
+    prefix = (split_prefix(chosen[0]) or (None,))[0]
+    if prefix and any((split_prefix(name) or (None,))[0] == prefix for name in names if name != chosen[0]):
         message = (
             f"`{kind}` must give one column per class, got only '{chosen[0]}'; "
             f"add the column of the other class, which for two classes is 1 - {chosen[0]}"
         )
         raise SourceError(message)
-    return Predictions(tuple(chosen), tuple(classes), kind, reason)
+    return Predictions((chosen[0],), (), kind, reason)
 
 
 def predictions_by_name(schema: Any, label: str | None) -> Predictions | None:
@@ -124,7 +140,7 @@ def predictions_by_name(schema: Any, label: str | None) -> Predictions | None:
     for field in schema:
         if field.name == label:
             continue
-        if is_list(field.type):
+        if is_vector(field.type):
             usual, kind = whole_name_kind(field.name)
             if usual:
                 found.append(Predictions((field.name,), (), kind, _BY_NAME))
@@ -136,31 +152,29 @@ def predictions_by_name(schema: Any, label: str | None) -> Predictions | None:
         # `pred_label` beside `pred_score` is no set of predictions; `prob_cat` as text is one that is broken.
         if len(members) > 1 and (kinds[0] or all(is_number(schema.field(name).type) for name in columns)):
             found.append(Predictions(columns, classes, kinds[0], _BY_NAME))
-    if not found:
-        lists = [field.name for field in schema if field.name != label and is_list(field.type)]
-        found = [Predictions((name,), (), None, "") for name in lists]
     # `scores` beside `probs` is more likely a by-product than the prediction.
-    found = [each for each in found if each.kind] or found
-    if len(found) > 1:
+    return _only(schema, [each for each in found if each.kind] or found)
+
+
+def list_left_over(schema: Any, label: str | None) -> Predictions | None:
+    """Return the only column of vectors, whatever it is called; floats before whole numbers, which may be labels."""
+    lists = [
+        field
+        for field in schema
+        if field.name != label and is_vector(field.type) and field.name.lower() not in (*LABELS, _SPARK_MARGINS)
+    ]
+    lists = [field for field in lists if pa.types.is_floating(number_type(field.type))] or lists
+    # The vector that a model was given, as Spark keeps it beside what the model gave.
+    lists = [field for field in lists if field.name.lower() not in _INPUTS] or lists
+    found = _only(schema, [Predictions((field.name,), (), None, "") for field in lists])
+    margins = next((name for name in schema.names if name.lower() == _SPARK_MARGINS), None)
+    if found is None and margins is not None:
         message = (
-            f"several columns could be the predictions: {listed(each.columns[0] for each in found)}; "
-            f"say which with `probs`, `logits` or `log_probs`"
+            f"`{margins}` of Spark is what its model made of a row: margins, votes or logits; write the column "
+            f"'probability' too, or say with `logits` that they are logits"
         )
         raise SourceError(message)
-    return found[0] if found else None
-
-
-def predictions_by_labels(schema: Any, label: str, first: Any) -> Predictions | None:
-    """Return the columns named as the labels of the first batch, with or without a common prefix."""
-    columns = [field.name for field in schema if field.name != label and _can_be_class(field, first)]
-    if len(columns) < 2:
-        return None
-    values = {str(value) for value in first.column(label).to_pylist() if value is not None}
-    for prefix in (f"{label}_", "", common_prefix(columns)):
-        chosen = {name.removeprefix(prefix): name for name in columns if name.startswith(prefix)}
-        if len(chosen) > 1 and values and values <= chosen.keys():
-            return Predictions(tuple(chosen.values()), tuple(chosen), None, "named as the labels")
-    return None
+    return found
 
 
 def refuse_skipped(skipped: Mapping[str, str], chosen: Iterable[str]) -> None:
@@ -175,45 +189,29 @@ def skipped_predictions(
 ) -> list[str]:
     """Return what would be among the predictions if it could be a column: a class must not vanish unseen."""
     if request is not None:
-        prefix = request[1] if predictions and not predictions.is_list else None
+        prefix = request[1] if predictions and not predictions.is_vector else None
         return [name for name in skipped if isinstance(prefix, str) and name.startswith(prefix)]
     if predictions is None or not predictions.reason:
         return [name for name in skipped if whole_name_kind(name)[0]]
-    prefixes = {parts[0] for name in predictions.columns if (parts := split_prefix(name)) and not predictions.is_list}
+    prefixes = {parts[0] for name in predictions.columns if (parts := split_prefix(name)) and not predictions.is_vector}
     return [name for name in skipped if (parts := split_prefix(name)) and parts[0] in prefixes]
 
 
-def is_list(kind: Any) -> bool:
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return lists and is_number(kind.value_type)
-
-
-def is_number(kind: Any) -> bool:
-    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind))
-
-
-def is_text(kind: Any) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def can_be_label(kind: Any) -> bool:
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(is_text(value) or pa.types.is_integer(value) or pa.types.is_boolean(value))
-
-
-def _class_parts(columns: list[str]) -> list[str]:
-    parts = [split_prefix(name) for name in columns]
-    prefixes = {part[0] for part in parts if part}
-    if len(prefixes) == 1 and all(parts):
-        return [part[1] for part in parts if part]
-    shared = len(common_prefix(columns)) if len(columns) > 1 else 0
+def class_parts(columns: Sequence[str]) -> list[str]:
+    """Return what is left of each name without the prefix that they share."""
+    for split in (split_prefix, split_truth):
+        parts = [split(name) for name in columns]
+        if all(parts) and len({part[0] for part in parts if part}) == 1:
+            return [part[1] for part in parts if part]
+    shared = len(common_prefix(list(columns))) if len(columns) > 1 else 0
     return [name[shared:] for name in columns]
 
 
-def _can_be_class(field: Any, first: Any) -> bool:
-    if pa.types.is_floating(field.type) or pa.types.is_decimal(field.type):
-        return True
-    if not pa.types.is_integer(field.type):
-        return False
-    # A class that CSV has only shown as 0 and 1 so far looks like integers; an id does not stay within them.
-    return set(first.column(field.name).to_pylist()) <= {0, 1, None}
+def _only(schema: Any, found: Sequence[Predictions]) -> Predictions | None:
+    if len(found) > 1:
+        message = (
+            f"several columns could be the predictions: {listed(each.columns[0] for each in found)}; "
+            f"say which with `probs`, `logits` or `log_probs`"
+        )
+        raise SourceError(message)
+    return found[0] if found else None

@@ -5,9 +5,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["probs", "logits", "log_probs"]
+Kind = Literal["probs", "logits", "log_probs", "losses", "truth_log_probs"]
 
-WORDS: dict[Kind, str] = {"probs": "probabilities", "logits": "logits", "log_probs": "log-probabilities"}
+WORDS: dict[Kind, str] = {
+    "probs": "probabilities",
+    "logits": "logits",
+    "log_probs": "log-probabilities",
+    "losses": "losses",
+    "truth_log_probs": "log-probabilities of the truth",
+}
+# One number per row, what the truth was given: the cost follows, and nothing about other classes.
+SCALARS: tuple[Kind, ...] = ("losses", "truth_log_probs")
 
 # Files keep two to four decimals, so a row of ten classes may miss 1 by half a percent; logits miss it by far more.
 _SUM_TOLERANCE = 0.01

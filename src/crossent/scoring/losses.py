@@ -1,56 +1,211 @@
-"""The loss of each row through the NumPy door, and what can be wrong with its prediction."""
+"""The loss of each row in nats, and what can be wrong with its prediction."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossent._kernels.cpu import score_rows as kernels
 from crossent.arrays.cross_entropy import cross_entropy_from_log_probs, cross_entropy_from_probs
+from crossent.arrays.entropy import entropy
 from crossent.arrays.softmax_cross_entropy import cross_entropy
-from crossent.errors import ImpossibleEventWarning, RangeError
+from crossent.errors import ImpossibleEventError, ImpossibleEventWarning, NormalizationWarning, RangeError
 from crossent.scoring.kinds import Kind
+from crossent.scoring.options import KAGGLE_FLOOR, Options
+from crossent.scoring.state.columns import Columns
+from crossent.scoring.state.scored_rows import Keys, ScoredRows, measured
+
+Floats = NDArray[np.float64]
+
+# Sums of losses and of their squares have room for 2**85; no cost is that large but by mistake.
+_LARGEST_LOSS = 2.0**40
 
 
-def row_losses(predictions: NDArray[np.float64], labels: NDArray[np.int64], kind: Kind) -> NDArray[np.float64]:
-    """Return the loss of each row in nats, NaN where any number of the row is NaN; shape (rows,)."""
-    losses = np.full(len(labels), np.nan)
-    whole = ~np.isnan(predictions).any(axis=1)
-    if not whole.any():
-        return losses
-    if not whole.all():
-        predictions, labels = predictions[whole], labels[whole]
+@dataclass(frozen=True)
+class Stored:
+    """Rows with a label and a weight above 0, as they came: predictions by column, and what stands beside them."""
+
+    keys: Keys
+    labels: NDArray[np.int64]
+    columns: Columns
+    weights: Floats | None = None
+    targets: Floats | None = None  # (rows, classes), of soft labels
+
+    def taken(self, chosen: NDArray[np.bool_]) -> "Stored":
+        """Return some of the rows."""
+        return Stored(
+            self.keys.taken(chosen),
+            self.labels[chosen],
+            self.columns.taken(chosen),
+            None if self.weights is None else self.weights[chosen],
+            None if self.targets is None else self.targets[chosen],
+        )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the doors: impossible rows and rows that miss a sum of 1 are counted and reported.
+
+    Around a whole run and not around each call: the filters belong to the process, and threads would restore each other's.
+    """
     with warnings.catch_warnings():
-        # The impossible rows are counted and reported.
         warnings.simplefilter("ignore", ImpossibleEventWarning)
-        if kind == "logits":
-            losses[whole] = cross_entropy(predictions, labels, reduction="none")
-        elif kind == "probs":
-            losses[whole] = cross_entropy_from_probs(predictions, labels, reduction="none", normalized="ignore")
-        else:
-            losses[whole] = cross_entropy_from_log_probs(predictions, labels, reduction="none")
-    return losses
+        warnings.simplefilter("ignore", NormalizationWarning)
+        yield
 
 
-def check_range(predictions: NDArray[np.float64], kind: Kind, columns: Sequence[str], start: int) -> None:
-    """Raise RangeError at the first probability outside [0, 1], or log-probability above 0."""
+def measure(
+    stored: Stored, kind: Kind, options: Options, names: Sequence[str]
+) -> tuple[ScoredRows, NDArray[np.bool_], int]:
+    """Return the rows that have a loss, which rows have none for NaN, and how many predictions were clipped.
+
+    `names` are the columns of the classes, for the sentence about a prediction out of range.
+    """
+    if options.rules == "kaggle" and kind == "probs":
+        stored = replace(stored, columns=_by_kaggle(stored.columns))
     if kind == "logits":
+        return _measure_logits(stored)
+    statistics = stored.columns.statistics()
+    _check_range(stored, statistics, kind, names)
+    undefined = np.isnan(statistics[kernels.TOTAL])
+    if undefined.any():
+        stored = stored.taken(~undefined)
+        statistics = np.ascontiguousarray(statistics[:, ~undefined])
+    losses, entropies = None, None
+    if stored.targets is not None:
+        losses, entropies = _soft_losses(stored, kind), np.asarray(entropy(stored.targets))
+    rows = measured(
+        *(stored.keys, stored.labels, stored.columns),
+        weights=stored.weights,
+        targets=stored.targets,
+        losses=losses,
+        target_entropies=entropies,
+        statistics=statistics,
+    )
+    rows, clipped = _clip(rows, options)
+    return _checked(rows), undefined, clipped
+
+
+def measure_scalars(
+    keys: Keys, values: Floats, weights: Floats | None, kind: Kind
+) -> tuple[ScoredRows, NDArray[np.bool_]]:
+    """Return rows of which only the loss is known, and which of them have none."""
+    losses = values if kind == "losses" else 0.0 - values
+    undefined = np.isnan(losses)
+    if (losses < 0.0).any():
+        row = int(np.flatnonzero(losses < 0.0)[0])
+        what = "losses must be at least 0" if kind == "losses" else "log-probabilities must be at most 0"
+        message = f"{what}, row {keys.rows[row]} of '{keys.source}' has {values[row]:.17g}; are these something else?"
+        raise RangeError(message)
+    keys, losses = keys.taken(~undefined), losses[~undefined]
+    weights = None if weights is None else weights[~undefined]
+    labels = np.full(len(losses), -1, np.int64)
+    return _checked(ScoredRows(keys, labels, losses, np.exp(-losses), weights, None, None)), undefined
+
+
+def deviations(statistics: Floats, kind: Kind) -> Floats:
+    """Return by how much the probabilities of each row miss a sum of 1; 0 for logits."""
+    if kind == "logits":
+        return np.zeros(statistics.shape[1])
+    missed: Floats = np.abs(statistics[kernels.TOTAL] - 1.0)
+    return missed
+
+
+def _measure_logits(stored: Stored) -> tuple[ScoredRows, NDArray[np.bool_], int]:
+    matrix = stored.columns.matrix()
+    undefined = np.isnan(matrix).any(axis=0)
+    tops = np.where(undefined, 0, matrix.argmax(axis=0))
+    top_losses = np.asarray(cross_entropy(matrix, tops, axis=0, reduction="none"))
+    undefined |= np.isnan(top_losses)
+    if undefined.any():
+        stored, matrix = stored.taken(~undefined), np.ascontiguousarray(matrix[:, ~undefined])
+        tops, top_losses = tops[~undefined], top_losses[~undefined]
+    highest = matrix[tops, np.arange(len(tops))]
+    certain = np.isposinf(highest)
+    if stored.targets is not None:
+        losses = _soft_losses(
+            replace(stored, columns=Columns(matrix, np.zeros(len(tops)), is_logarithm=True)), "logits"
+        )
+    else:
+        losses = np.asarray(cross_entropy(matrix, stored.labels, axis=0, reduction="none"))
+    if certain.any():
+        # One logit of inf is a probability of 1, and the others are ruled out.
+        matrix[:, certain] = np.where(np.isposinf(matrix[:, certain]), 0.0, -np.inf)
+        highest = np.where(certain, 0.0, highest)
+    # The class with the highest logit loses digits by no cancellation: log sum exp = its logit + its loss.
+    columns = Columns(matrix, highest + top_losses, is_logarithm=True)
+    rows = measured(
+        *(stored.keys, stored.labels, columns),
+        weights=stored.weights,
+        targets=stored.targets,
+        losses=losses,
+        target_entropies=None if stored.targets is None else np.asarray(entropy(stored.targets)),
+    )
+    return _checked(rows), undefined, 0
+
+
+def _soft_losses(stored: Stored, kind: Kind) -> Floats:
+    assert stored.targets is not None
+    matrix = np.ascontiguousarray(stored.columns.matrix().T)
+    options: dict[str, Any] = {"reduction": "none"}
+    doors = {"logits": cross_entropy, "probs": cross_entropy_from_probs, "log_probs": cross_entropy_from_log_probs}
+    return np.asarray(doors[kind](matrix, stored.targets, **options), np.float64)
+
+
+def _clip(rows: ScoredRows, options: Options) -> tuple[ScoredRows, int]:
+    """Return the rows with the losses that `zero` asks for, and how many were clipped."""
+    if options.zero == "raise" and np.isposinf(rows.losses).any():
+        row = int(np.flatnonzero(np.isposinf(rows.losses))[0])
+        message = (
+            f"`zero` is 'raise', and row {rows.keys.rows[row]} of '{rows.keys.source}' has prediction 0 where the truth is; "
+            f"zero='inf' counts such rows"
+        )
+        raise ImpossibleEventError(message)
+    if options.eps is None or rows.targets is not None:
+        return rows, 0
+    highest = -float(np.log(options.eps))
+    clipped = rows.losses > highest
+    return replace(rows, losses=np.where(clipped, highest, rows.losses)), int(np.count_nonzero(clipped))
+
+
+def _by_kaggle(columns: Columns) -> Columns:
+    matrix = columns.matrix()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        matrix /= matrix.sum(axis=0)
+    matrix = np.clip(matrix, KAGGLE_FLOOR, 1.0 - KAGGLE_FLOOR)
+    return Columns(matrix, columns.shifts, is_logarithm=False)
+
+
+def _check_range(stored: Stored, statistics: Floats, kind: Kind, names: Sequence[str]) -> None:
+    """Raise RangeError at the first probability outside [0, 1], or log-probability above 0."""
+    suspects = (statistics[kernels.TOP] >= 1.0) | (statistics[kernels.LOWEST] < 0.0)
+    if not suspects.any():
         return
-    outside = predictions > 0.0 if kind == "log_probs" else (predictions < 0.0) | (predictions > 1.0)
+    rows = np.flatnonzero(suspects)
+    matrix = stored.columns.taken(suspects).matrix().T
+    outside = matrix > 0.0 if kind == "log_probs" else (matrix < 0.0) | (matrix > 1.0)
     if outside.any():
         row, position = (int(index) for index in np.argwhere(outside)[0])
         domain = "at most 0" if kind == "log_probs" else "in [0, 1]"
         message = (
-            f"`{columns[position]}` must be {domain}, row {start + row} has {predictions[row, position]:.17g}; "
+            f"`{names[position]}` must be {domain}, row {stored.keys.rows[rows[row]]} has {matrix[row, position]:.17g}; "
             f"if these are logits, say so with `logits`"
         )
         raise RangeError(message)
 
 
-def deviations(predictions: NDArray[np.float64], kind: Kind) -> NDArray[np.float64]:
-    """Return by how much the probabilities of each row miss a sum of 1, NaN for a row with NaN; 0 for logits."""
-    if kind == "logits":
-        return np.zeros(len(predictions))
-    probabilities = np.exp(predictions) if kind == "log_probs" else predictions
-    missed: NDArray[np.float64] = np.abs(probabilities.sum(axis=1) - 1.0)
-    return missed
+def _checked(rows: ScoredRows) -> ScoredRows:
+    losses = rows.weighted(rows.losses)
+    too_large = (losses > _LARGEST_LOSS) & np.isfinite(losses)
+    if too_large.any():
+        row = int(np.flatnonzero(too_large)[0])
+        message = (
+            f"losses times weights must be below 2**40 nats, row {rows.keys.rows[row]} of '{rows.keys.source}' has "
+            f"{losses[row]:.3g}; are the predictions logits, and the weights weights?"
+        )
+        raise RangeError(message)
+    return rows

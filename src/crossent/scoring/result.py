@@ -1,87 +1,261 @@
-"""The score of a file: what was counted and summed, and what follows from it."""
+"""The score of files of predictions: a state that merges, and what follows from it."""
 
 import json
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, replace
+from functools import cached_property
+from typing import Any, Self
 
-from crossent.scoring.accumulator import Accumulator
+from crossent.errors import OptionError, SourceError
+from crossent.scoring import reading_bytes
+from crossent.scoring.accumulator import Accumulator, Shape
+from crossent.scoring.calibration import Calibration, calibration_of
+from crossent.scoring.distribution import LossDistribution, distribution_of
+from crossent.scoring.kinds import SCALARS
+from crossent.scoring.losses import quiet
+from crossent.scoring.options import Options
+from crossent.scoring.parts import ClassScore, GroupScore, LanguageModel, WorstRow, language_model, with_the_others
 from crossent.scoring.reading import Reading
+from crossent.scoring.state.encoding import decode, encode
+from crossent.scoring.taking import Taker
+from crossent.scoring.temperature import Temperature, temperature_of
+from crossent.scoring.uncertainty import (
+    Interval,
+    bootstrap_interval,
+    cluster_interval,
+    group_intervals,
+    normal_interval,
+)
 from crossent.units import nats_to_bits, perplexity_of_nats
 
 # Raised when a name of the dictionary changes its meaning or goes; a new name does not raise it.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
-@dataclass(frozen=True)
-class ClassScore:
-    """The rows whose truth is one class; losses in nats.
-
-    `impossible` rows have prediction 0 for the truth, `undefined` ones a prediction that is NaN or missing.
-    """
-
-    name: str
-    rows: int
-    correct: int
-    impossible: int
-    undefined: int
-    finite_cost: float
-
-    @property
-    def cost(self) -> float:
-        """Mean loss in nats: NaN with an undefined row, else inf with an impossible one, else that of all rows."""
-        return _with_the_others(self.finite_cost, self.impossible, self.undefined)
-
-
-@dataclass(frozen=True)
 class Score:
-    """The cross-entropy of a file of predictions, in nats unless the name says otherwise.
+    """The cross-entropy of predictions, in nats unless the name says otherwise: `score()` returns one.
+
+    A score is also the state it was made from: `merge` adds the rows of another one, `to_bytes` and `from_bytes` keep it.
+    Merging is associative and commutative bit for bit, and merging an empty score changes nothing, so that days, files
+    and machines can be scored apart.
+
+    Parameters
+    ----------
+    reading : Reading, optional
+        How batches are to be understood; taken from the first score that is merged where it is not given.
+    options : Options, optional
 
     Attributes
     ----------
-    rows, missing_labels, ignored_labels : int
-        Rows with a label, which are the ones scored; rows whose label is missing; rows whose label is -100.
+    rows, missing_labels, ignored_labels, bad_labels : int
+        Rows with a label, which are the ones scored; rows whose label is missing, -100, or no class (if counted).
+    weight : float
+        Sum of their weights; the rows where no weights are given.
     impossible, undefined : int
         Rows whose prediction is 0 where the truth is, which make the cost inf; rows whose prediction is NaN or missing,
         which make it NaN.
+    cost, total : float
+        Mean and sum of the losses of all rows; each is the exact value rounded once.
     finite_cost, finite_total : float
-        Mean and sum of the losses over all rows but those; each is the exact value rounded once.
-    prior_cost : float
-        Cost of predicting the label frequencies of this file for every row: their entropy.
-    correct, tied : int
+        The same over all rows but the impossible and undefined ones.
+    interval : Interval
+        Where `finite_cost` may lie.
+    prior_cost, improvement : float
+        Cost of predicting the label frequencies for every row, which is their entropy; 1 - cost / prior_cost (D2).
+    accuracy, correct, tied : float, int, int
         Rows whose truth has the highest prediction alone; rows where it shares it, which do not count as correct.
+    brier : float
+        Mean over rows of sum_j (p_j - y_j)**2.
+    prediction_entropy, target_entropy, divergence : float
+        Mean entropies of the predictions and of the truths; cost - target_entropy, the KL divergence.
     unnormalised, largest_deviation : int, float
         Rows whose probabilities miss a sum of 1 by more than 0.0003, and the most by which any row misses it. They are
         scored as they are.
-    classes : tuple of ClassScore
+    classes, groups, worst : tuple
+        Of ClassScore, GroupScore and WorstRow.
+    calibration, temperature, losses, language : Calibration, Temperature, LossDistribution, LanguageModel or None
+    sources : dict
+        The files, and the rows read of each.
     reading : Reading
         What was read and how it was understood.
     """
 
-    rows: int
-    missing_labels: int
-    ignored_labels: int
-    impossible: int
-    undefined: int
-    finite_cost: float
-    finite_total: float
-    prior_cost: float
-    correct: int
-    tied: int
-    unnormalised: int
-    largest_deviation: float
-    classes: tuple[ClassScore, ...]
-    reading: Reading
+    def __init__(self, reading: Reading | None = None, options: Options | None = None) -> None:
+        self._reading = reading
+        self.options = options or Options()
+        self.sources: dict[str, int] = {}
+        self._state = None if reading is None else Accumulator(_shape(reading, self.options))
+
+    # -- the state
+
+    def update(self, batch: Any, *, source: str = "<batch>", first_row: int | None = None) -> Self:
+        """Take in a record batch as rows of `source`, by default the next ones, and return self."""
+        start = self.sources.get(source, 0) if first_row is None else first_row
+        with quiet():
+            self.taker(source).take(batch, start)
+        self.sources[source] = self.sources.get(source, 0) + batch.num_rows
+        return self
+
+    def taker(self, source: str) -> Taker:
+        """Return what takes the batches of one source into this score."""
+        self._forget()
+        if self._reading is None or self._state is None:
+            message = "`Score` must have a reading before rows: score a file first, or merge a score that has one"
+            raise OptionError(message)
+        return Taker(self._state, self._reading, self.options, source)
+
+    def merge(self, other: "Score") -> Self:
+        """Add the rows of another score, which stays as it is, and return self."""
+        if not isinstance(other, Score):
+            message = f"`other` must be a Score, got {type(other).__name__}"
+            raise OptionError(message)
+        if other._state is None or other._reading is None:
+            return self
+        self._forget()
+        if self._state is None or self._reading is None:
+            self._reading, self.options = other._reading, other.options
+            self._state = Accumulator(_shape(other._reading, other.options))
+        else:
+            self._refuse_others(other._reading, other.options)
+        self._state.merge(other._state)
+        first = min(self._reading, other._reading, key=lambda reading: (reading.source, reading.format))
+        self._reading = replace(first, notes=tuple(sorted({*self._reading.notes, *other._reading.notes})))
+        self.options = replace(self.options, anchors=tuple(sorted(self._state.totals.tempered)) or (1.0,))
+        for source, rows in other.sources.items():
+            self.sources[source] = self.sources.get(source, 0) + rows
+        return self
+
+    def to_bytes(self) -> bytes:
+        """Return the state: Arrow IPC with a version; scores of the same rows give the same bytes."""
+        if self._state is None or self._reading is None:
+            return encode({})
+        header = {
+            "reading": reading_bytes.to_plain(replace(self._reading, notes=tuple(sorted(self._reading.notes)))),
+            "options": asdict(self.options),
+            "sources": dict(sorted(self.sources.items())),
+        }
+        text = json.dumps(header, sort_keys=True, ensure_ascii=False).encode()
+        return encode(self._state.fields() | {"header": text})
+
+    @classmethod
+    def from_bytes(cls, state: bytes, /) -> Self:
+        """Return the score whose `to_bytes` gave `state`."""
+        fields = decode(state)
+        if not fields:
+            return cls()
+        try:
+            header = json.loads(fields.pop("header"))  # type: ignore[arg-type]
+            options = Options(**{**header["options"], "anchors": tuple(header["options"]["anchors"])})
+            score = cls(reading_bytes.from_plain(header["reading"]), options)
+            assert score._state is not None
+            score._state.load(fields)
+            score.sources = dict(header["sources"])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            message = f"`state` must be whole, it lacks or garbles {error}"
+            raise SourceError(message) from error
+        return score
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Score):
+            return NotImplemented
+        return self.to_bytes() == other.to_bytes()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        return "Score()" if self._state is None else f"Score(cost={self.cost!r}, rows={self.rows})"
+
+    # -- the headline
+
+    @property
+    def reading(self) -> Reading:
+        if self._reading is None:
+            message = "`Score` is empty: nothing was read"
+            raise OptionError(message)
+        return self._reading
+
+    def note(self, *notes: str) -> Self:
+        """Add what should be said about how the files were read, and return self."""
+        self._reading = self.reading.with_notes(*notes)
+        return self
+
+    @property
+    def rows(self) -> int:
+        return self._count("rows")
+
+    @property
+    def missing_labels(self) -> int:
+        return self._count("missing_labels")
+
+    @property
+    def ignored_labels(self) -> int:
+        return self._count("ignored_labels")
+
+    @property
+    def bad_labels(self) -> int:
+        return self._count("bad_labels")
+
+    @property
+    def bad_label_values(self) -> dict[str, int]:
+        """Labels that are no class, and their rows: the first hundred in order."""
+        return dict(self._full.totals.bad_labels)
+
+    @property
+    def weightless(self) -> int:
+        """Rows with a label and weight 0, which are not scored."""
+        return self._count("weightless")
+
+    @property
+    def impossible(self) -> int:
+        return self._count("impossible")
+
+    @property
+    def undefined(self) -> int:
+        return self._count("undefined")
+
+    @property
+    def clipped(self) -> int:
+        """Rows whose loss was cut off because `zero="clip"` asked for it."""
+        return self._count("clipped")
+
+    @property
+    def correct(self) -> int:
+        return self._count("correct")
+
+    @property
+    def tied(self) -> int:
+        return self._count("tied")
+
+    @property
+    def unnormalised(self) -> int:
+        return self._count("unnormalised")
+
+    @property
+    def largest_deviation(self) -> float:
+        return self._full.totals.largest_deviation
+
+    @cached_property
+    def weight(self) -> float:
+        return self._full.totals.sums["weight"].value()
+
+    @cached_property
+    def finite_cost(self) -> float:
+        sums = self._full.totals.sums
+        return sums["loss"].divided_by(sums["finite_weight"])
+
+    @cached_property
+    def finite_total(self) -> float:
+        return self._full.totals.sums["loss"].value()
 
     @property
     def cost(self) -> float:
         """Mean loss in nats: NaN with an undefined row, else inf with an impossible one, else that of all rows."""
-        return _with_the_others(self.finite_cost, self.impossible, self.undefined)
+        return with_the_others(self.finite_cost, self.impossible, self.undefined)
 
     @property
     def total(self) -> float:
         """Sum of the losses in nats, with the same rule as `cost`."""
-        return _with_the_others(self.finite_total, self.impossible, self.undefined)
+        return with_the_others(self.finite_total, self.impossible, self.undefined)
 
     @property
     def bits_per_row(self) -> float:
@@ -92,79 +266,205 @@ class Score:
         """e**cost: the number of equally likely classes that would be as surprising."""
         return perplexity_of_nats(self.cost)
 
-    @property
+    @cached_property
     def accuracy(self) -> float:
-        return self.correct / self.rows
+        sums = self._full.totals.sums
+        return sums["correct_weight"].divided_by(sums["weight"]) if self._has_classes else math.nan
+
+    @cached_property
+    def brier(self) -> float:
+        return self._mean("brier")
+
+    @cached_property
+    def prediction_entropy(self) -> float:
+        return self._mean("entropy")
+
+    @cached_property
+    def target_entropy(self) -> float:
+        return self._mean("target_entropy")
+
+    @property
+    def divergence(self) -> float:
+        """Mean KL divergence of the predictions from the truths in nats: what is left of the cost above its least."""
+        return self.cost - self.target_entropy
+
+    @cached_property
+    def prior_cost(self) -> float:
+        weights = self._full.classes.weight()
+        total = math.fsum(weights)
+        shares = [weight / total for weight in weights.tolist() if weight]
+        return math.fsum(-share * math.log(share) for share in shares) if shares else math.nan
 
     @property
     def improvement(self) -> float:
         """1 - cost / prior_cost: 1 is perfect, 0 no better than the label frequencies; NaN if only one class occurs."""
         return 1.0 - self.cost / self.prior_cost if self.prior_cost else math.nan
 
+    # -- what stands behind it
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Where `finite_cost` may lie: by cluster or bootstrap where asked for, else as if rows were independent."""
+        state = self._full
+        if state.clusters is not None:
+            return cluster_interval(state.clusters, self.options.level)
+        if state.resamples is not None:
+            return bootstrap_interval(state.resamples, self.options.level)
+        return normal_interval(state.totals, self.options.level)
+
+    @cached_property
+    def classes(self) -> tuple[ClassScore, ...]:
+        sums = self._full.classes
+        weight, finite_weight, losses = sums.weight(), sums.finite_weight(), sums.sums["loss"].values()
+        return tuple(
+            ClassScore(
+                mapping.name,
+                rows=int(sums.counts["rows"][c]),
+                weight=float(weight[c]),
+                correct=int(sums.counts["correct"][c]),
+                impossible=int(sums.counts["impossible"][c]),
+                undefined=int(sums.counts["undefined"][c]),
+                finite_cost=float(losses[c] / finite_weight[c]) if finite_weight[c] else math.nan,
+            )
+            for c, mapping in enumerate(self.reading.classes)
+        )
+
+    @cached_property
+    def groups(self) -> tuple[GroupScore, ...]:
+        groups = self._full.groups
+        if groups is None:
+            return ()
+        weight, finite, losses = (groups.sums[name].values() for name in ("weight", "finite_weight", "loss"))
+        intervals = group_intervals(groups, self.options.level)
+        return tuple(
+            GroupScore(
+                name,
+                rows=int(groups.counts["rows"][place]),
+                weight=float(weight[place]),
+                correct=int(groups.counts["correct"][place]),
+                impossible=int(groups.counts["impossible"][place]),
+                undefined=int(groups.counts["undefined"][place]),
+                finite_cost=float(losses[place] / finite[place]) if finite[place] else math.nan,
+                interval=interval,
+            )
+            for name, place, interval in zip(groups.names(), groups.order().tolist(), intervals, strict=True)
+        )
+
+    @cached_property
+    def worst(self) -> tuple[WorstRow, ...]:
+        names = [each.name for each in self.reading.classes]
+        return tuple(
+            WorstRow(
+                *(kept.loss_nats, kept.source, kept.row, kept.id),
+                names[kept.truth] if kept.truth >= 0 else "",
+                kept.truth_prediction,
+                names[kept.top] if kept.top >= 0 else "",
+                kept.top_prediction,
+            )
+            for kept in self._full.worst.rows
+        )
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        return calibration_of(self._full, tuple(each.name for each in self.reading.classes))
+
+    @cached_property
+    def temperature(self) -> Temperature | None:
+        return temperature_of(self._full)
+
+    @cached_property
+    def losses(self) -> LossDistribution:
+        return distribution_of(self._full.losses)
+
+    @cached_property
+    def language(self) -> LanguageModel | None:
+        """Perplexities and bits per byte; None where there are classes and no counts of tokens, bytes or words."""
+        counts = self._full.totals.counts
+        tokens, sizes, words = counts["tokens"], counts["bytes"], counts["words"]
+        if self._has_classes and not (tokens or sizes or words):
+            return None
+        return language_model(self.total, self.rows, tokens, sizes, words, counts["bounded"])
+
+    # -- as text
+
     def to_dict(self) -> dict[str, Any]:
         """Return every number and every decision; numbers that JSON lacks are the strings "inf", "-inf" and "nan"."""
-        derived = ("cost", "total", "bits_per_row", "perplexity", "accuracy", "improvement")
-        content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-        content |= {name: getattr(self, name) for name in derived}
-        content |= asdict(self)
-        content["classes"] = [{**asdict(each), "cost": each.cost} for each in self.classes]
-        plain: dict[str, Any] = _plain(content)
-        return plain
+        from crossent.scoring.plain import as_plain
+
+        return as_plain(self, SCHEMA_VERSION)
 
     def to_json(self) -> str:
+        """Return `to_dict` as JSON."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
 
+    def to_html(self) -> str:
+        """Return a report as one page that needs nothing else: pictures, tables, how the files were understood."""
+        from crossent.scoring.report.page import page_of
 
-def score_of(state: Accumulator, reading: Reading) -> Score:
-    """Return what the accumulated rows amount to."""
-    total = state.total()
-    finite = state.rows - state.impossible - state.undefined
-    finite_rows = int(finite.sum())
-    classes = tuple(
-        ClassScore(
-            name=mapping.name,
-            rows=int(state.rows[index]),
-            correct=int(state.correct[index]),
-            impossible=int(state.impossible[index]),
-            undefined=int(state.undefined[index]),
-            finite_cost=state.finite_losses[index].divided_by(int(finite[index])) if finite[index] else math.nan,
-        )
-        for index, mapping in enumerate(reading.classes)
+        return page_of(self)
+
+    @property
+    def _full(self) -> Accumulator:
+        if self._state is None:
+            message = "`Score` is empty: nothing was read"
+            raise OptionError(message)
+        return self._state
+
+    @property
+    def _has_classes(self) -> bool:
+        return bool(self._full.shape.classes)
+
+    def _count(self, name: str) -> int:
+        return self._full.totals.counts[name]
+
+    def _mean(self, name: str) -> float:
+        """Return a mean over the rows that have a loss."""
+        sums = self._full.totals.sums
+        if not self._has_classes:
+            return math.nan
+        if not self.undefined:
+            return sums[name].divided_by(sums["weight"])
+        defined = math.fsum(self._full.losses.weight())
+        return sums[name].value() / defined if defined else math.nan
+
+    def _refuse_others(self, reading: Reading, options: Options) -> None:
+        own = {"classes": [each.name for each in self.reading.classes], **_merged_by(self.reading)}
+        theirs = {"classes": [each.name for each in reading.classes], **_merged_by(reading)}
+        own |= asdict(replace(self.options, anchors=(1.0,)))
+        theirs |= asdict(replace(options, anchors=(1.0,)))
+        differing = [name for name, value in own.items() if theirs[name] != value]
+        if differing:
+            name = differing[0]
+            message = f"`other` must be a score of the same kind, its {name} is {theirs[name]!r} and not {own[name]!r}"
+            raise OptionError(message)
+
+    def _forget(self) -> None:
+        """Drop what was derived: the state is about to change."""
+        for name, value in vars(type(self)).items():
+            if isinstance(value, cached_property):
+                self.__dict__.pop(name, None)
+
+
+def _merged_by(reading: Reading) -> dict[str, Any]:
+    """Return what two readings must share for their states to be of one kind."""
+    return {
+        "predictions": "losses" if reading.kind in SCALARS else reading.kind,
+        "labels": "soft" if reading.label_form == "soft" else "hard",
+        "weight": reading.weight_column,
+        "by": reading.group_column,
+        "cluster": reading.cluster_column,
+    }
+
+
+def _shape(reading: Reading, options: Options) -> Shape:
+    return Shape(
+        classes=len(reading.classes),
+        is_logarithm=reading.kind in ("logits", "log_probs"),
+        is_weighted=reading.weight_column is not None,
+        is_soft=reading.label_form == "soft",
+        worst=options.worst,
+        replicates=options.bootstrap,
+        anchors=options.anchors,
+        has_groups=reading.group_column is not None,
+        has_clusters=reading.cluster_column is not None,
     )
-    return Score(
-        rows=int(state.rows.sum()),
-        missing_labels=state.missing_labels,
-        ignored_labels=state.ignored_labels,
-        impossible=int(state.impossible.sum()),
-        undefined=int(state.undefined.sum()),
-        finite_cost=total.divided_by(finite_rows) if finite_rows else math.nan,
-        finite_total=total.value(),
-        prior_cost=_prior_cost(state.rows.tolist()),
-        correct=int(state.correct.sum()),
-        tied=state.tied,
-        unnormalised=state.unnormalised,
-        largest_deviation=state.largest_deviation,
-        classes=classes,
-        reading=reading,
-    )
-
-
-def _with_the_others(finite: float, impossible: int, undefined: int) -> float:
-    if undefined:
-        return math.nan
-    return math.inf if impossible else finite
-
-
-def _prior_cost(counts: list[int]) -> float:
-    rows = sum(counts)
-    return math.fsum(count / rows * math.log(rows / count) for count in counts if count)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

@@ -1,4 +1,4 @@
-"""A record batch as two arrays: predictions in float64 and the class index of each label."""
+"""A record batch as arrays: predictions by class, the class index of each label, weights and names."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,36 +7,81 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossent.errors import LabelError, SourceError
+from crossent.errors import LabelError, RangeError, SourceError
 from crossent.scoring.arrow import compute, pa
 from crossent.scoring.classes import ClassMapping
 from crossent.scoring.columns import is_text
+from crossent.scoring.state.columns import Columns
 from crossent.scoring.wording import listed
 
 # Labels that take no part in the cost.
 MISSING = -1
 IGNORED = -2
+BAD = -3
 
 # What PyTorch, and with it most training code, writes for "this row has no label".
 _IGNORED_ID = -100
 
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows of one batch: predictions (rows, classes) and class indices, MISSING or IGNORED (rows,)."""
-
-    predictions: NDArray[np.float64]
-    labels: NDArray[np.int64]
+# Shares that were written with five digits still sum to 1 within this.
+_SHARE_TOLERANCE = 1e-3
 
 
 def prediction_matrix(batch: Any, columns: tuple[str, ...], width: int, start: int) -> NDArray[np.float64]:
     """Return shape (rows, classes); a value that is missing is NaN."""
     if batch.schema.field(columns[0]).type.num_fields:
-        return _lists(batch.column(columns[0]), columns[0], width, start)
+        return _lists(batch.column(columns[0]), columns[0], width, start).astype(np.float64)
     matrix = np.empty((batch.num_rows, width))
     for position, name in enumerate(columns):
         matrix[:, position] = _floats(batch.column(name))
     return matrix
+
+
+def prediction_columns(batch: Any, columns: tuple[str, ...], width: int, start: int, *, is_logarithm: bool) -> Columns:
+    """Return the predictions by class, as they lie in the batch where they are all float32 or all float64."""
+    shifts = np.zeros(batch.num_rows)
+    if batch.schema.field(columns[0]).type.num_fields:
+        matrix = _lists(batch.column(columns[0]), columns[0], width, start)
+        dtype = np.float32 if matrix.dtype in (np.float16, np.float32) else np.float64
+        return Columns(np.ascontiguousarray(matrix.T, dtype), shifts, is_logarithm)
+    values = [_floats(batch.column(name)) for name in columns]
+    dtype = np.float32 if all(each.dtype in (np.float16, np.float32) for each in values) else np.float64
+    return Columns([np.ascontiguousarray(each, dtype) for each in values], shifts, is_logarithm)
+
+
+def scalar_column(batch: Any, name: str) -> NDArray[np.float64]:
+    """Return one number per row, NaN where it is missing."""
+    return np.ascontiguousarray(_floats(batch.column(name)), np.float64)
+
+
+def weights_of(batch: Any, name: str, start: int) -> NDArray[np.float64]:
+    """Return the weight of each row; raise RangeError at the first that is none."""
+    weights = scalar_column(batch, name)
+    strange = ~((weights >= 0.0) & (weights < np.inf))
+    if strange.any():
+        row = int(np.flatnonzero(strange)[0])
+        message = f"`{name}` must hold weights of at least 0, row {start + row} has {batch.column(name)[row].as_py()!r}"
+        raise RangeError(message)
+    return weights
+
+
+def texts_of(batch: Any, name: str) -> list[str]:
+    """Return a column as text; what is missing is the empty text."""
+    column = batch.column(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return ["" if value is None else str(value) for value in column.to_pylist()]
+
+
+def whole_numbers(batch: Any, name: str, start: int) -> int:
+    """Return the sum of a column of counts; raise RangeError at the first that is none."""
+    column = batch.column(name)
+    values = _floats(column)
+    strange = (values < 0.0) | (values != np.trunc(values))
+    if strange.any():
+        row = int(np.flatnonzero(strange)[0])
+        message = f"`{name}` must hold counts, row {start + row} has {column[row].as_py()!r}"
+        raise RangeError(message)
+    return int(np.nansum(values))
 
 
 @dataclass(frozen=True)
@@ -45,9 +90,10 @@ class Labels:
 
     column: str
     classes: tuple[ClassMapping, ...]
+    counts_bad: bool = False
 
     def indices(self, batch: Any, start: int) -> NDArray[np.int64]:
-        """Return the class index of each row, MISSING or IGNORED; shape (rows,)."""
+        """Return the class index of each row, MISSING, IGNORED or, where they are counted, BAD; shape (rows,)."""
         column = batch.column(self.column)
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
@@ -63,9 +109,10 @@ class Labels:
                 ignored = strange & (column.fill_null(0).to_numpy(zero_copy_only=False) == _IGNORED_ID)
                 indices[ignored] = IGNORED
                 strange &= ~ignored
-            if strange.any():
+            if strange.any() and not self.counts_bad:
                 row = int(np.flatnonzero(strange)[0])
                 raise self._no_class(column[row].as_py(), start + row)
+            indices[strange] = BAD
         return indices
 
     @cached_property
@@ -95,7 +142,31 @@ class Labels:
         return LabelError(f"`{self.column}` must hold one of the classes {names}; row {row} has {value!r}: {hint}")
 
 
-def _lists(column: Any, name: str, width: int, start: int) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class Shares:
+    """Truths given as one column per class, or as a list: one-hot where they are whole numbers, soft where not."""
+
+    columns: tuple[str, ...]
+    is_one_hot: bool
+
+    def matrix(self, batch: Any, width: int, start: int) -> NDArray[np.float64]:
+        """Return shape (rows, classes), NaN in all of a row where any is missing; raise RangeError for a bad row."""
+        shares = prediction_matrix(batch, self.columns, width, start)
+        shares[np.isnan(shares).any(axis=1)] = np.nan
+        with np.errstate(invalid="ignore"):
+            strange = (shares < 0.0).any(axis=1) | (np.abs(shares.sum(axis=1) - 1.0) > _SHARE_TOLERANCE)
+            if self.is_one_hot:
+                strange |= ((shares != 0.0) & (shares != 1.0) & ~np.isnan(shares)).any(axis=1)
+        if strange.any():
+            row = int(np.flatnonzero(strange)[0])
+            what = "one 1 and else 0" if self.is_one_hot else "shares of at least 0 that sum to 1"
+            values = ", ".join(f"{value:g}" for value in shares[row, :6]) + (", ..." if width > 6 else "")
+            message = f"the truth in {listed(self.columns)} must be {what} in each row, row {start + row} has {values}"
+            raise RangeError(message)
+        return shares
+
+
+def _lists(column: Any, name: str, width: int, start: int) -> NDArray[Any]:
     valid = column.is_valid().to_numpy(zero_copy_only=False)
     if not pa.types.is_fixed_size_list(column.type):
         lengths = compute.list_value_length(column).fill_null(width).to_numpy(zero_copy_only=False)
@@ -103,8 +174,11 @@ def _lists(column: Any, name: str, width: int, start: int) -> NDArray[np.float64
             row = int(np.flatnonzero(lengths != width)[0])
             message = f"`{name}` must hold {width} numbers in each row, row {start + row} has {lengths[row]}"
             raise SourceError(message)
-    matrix = np.full((len(column), width), np.nan)
-    matrix[valid] = _floats(column.flatten()).reshape(-1, width)
+    values = _floats(column.flatten()).reshape(-1, width)
+    if valid.all():
+        return values
+    matrix = np.full((len(column), width), np.nan, values.dtype if values.dtype.kind == "f" else np.float64)
+    matrix[valid] = values
     return matrix
 
 

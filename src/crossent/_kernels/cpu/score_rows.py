@@ -1,0 +1,240 @@
+"""What a score keeps of rows of predictions beside their losses, a column at a time: files store columns.
+
+    p = the prediction, or e**(x - shift) where logarithms are stored,   l = log p,   l = 0 where p = 0
+    sum p, sum p**2, sum p l**k (k = 1 to 4), the highest p, how often it occurs and where first, the sum of all others,
+    the lowest p
+
+and the same sums of p**b l**k for a temperature 1 / b. Each row's sums run over the classes in their order, so that neither
+the rows beside it nor the size of the batch change a bit.
+
+Traffic in bytes: rows * classes * size read, 88 a row written; a block's sums stay in the first-level cache.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from crossent._kernels.cpu._jit import inline, kernel
+from crossent._kernels.cpu._llvm import choose, fma, load, load_integer, smaller, store, wide_vectors
+from crossent._kernels.cpu.exp import exponential
+from crossent._kernels.cpu.log import log_positive
+
+# 256 rows: their eleven sums are 22 KB, and stay in a cache of 32 KB beside 1 or 2 KB of a column.
+BLOCK = 256
+TOTAL, FIRST, SECOND, THIRD, FOURTH, SQUARES, TOP, TOP_CLASS, TIES, OTHERS, LOWEST = range(11)
+STATISTICS = 11
+MOMENTS = 5
+# Of a block's sums, and of one column of p and l.
+SCRATCH_BYTES = (STATISTICS + 2) * BLOCK * 8
+# How a prediction is stored: a probability, or a logarithm that the row's shift is taken from.
+PROBABILITY, LOGARITHM = 0, 1
+
+BINS = 4096
+# p is kept in units of 2**-42 within its bin, so that 2**33 rows fit in 64 bits; 1e-13 is far below a bin's width.
+UNIT_EXPONENT = 42
+_BIN_SHIFT = np.int64(30)  # 42 - log2(4096)
+_UNITS = 2.0**42
+
+
+@inline
+def _expand(column: Any, rows: Any, shifts: Any, mode: Any, scratch: Any, tag: Any) -> Any:
+    """Write p (BLOCK,) and l (BLOCK,) of one column to the end of scratch."""
+    wide_vectors()
+    p_at, l_at = np.int64(STATISTICS * BLOCK), np.int64((STATISTICS + 1) * BLOCK)
+    if mode == PROBABILITY:
+        for r in range(rows):
+            p = load(column, r, tag, 1.0)
+            store(scratch, p_at + r, p, 1.0)
+            store(scratch, l_at + r, choose(p > 0.0, log_positive(p), 0.0), 1.0)
+    else:
+        for r in range(rows):
+            logarithm = load(column, r, tag, 1.0) - load(shifts, r, 1.0, 1.0)
+            p = exponential(logarithm, 1.0)
+            store(scratch, p_at + r, p, 1.0)
+            store(scratch, l_at + r, choose(p == 0.0, 0.0, logarithm), 1.0)
+
+
+@inline
+def _add_column(rows: Any, c: Any, scratch: Any) -> Any:
+    """Add p and l of one column to the sums of the block."""
+    wide_vectors()
+    number = np.float64(c)
+    for r in range(rows):
+        p = load(scratch, STATISTICS * BLOCK + r, 1.0, 1.0)
+        logarithm = load(scratch, (STATISTICS + 1) * BLOCK + r, 1.0, 1.0)
+        first = p * logarithm
+        second = first * logarithm
+        third = second * logarithm
+        store(scratch, r, load(scratch, r, 1.0, 1.0) + p, 1.0)
+        store(scratch, SQUARES * BLOCK + r, fma(p, p, load(scratch, SQUARES * BLOCK + r, 1.0, 1.0)), 1.0)
+        store(scratch, FIRST * BLOCK + r, load(scratch, FIRST * BLOCK + r, 1.0, 1.0) + first, 1.0)
+        store(scratch, SECOND * BLOCK + r, load(scratch, SECOND * BLOCK + r, 1.0, 1.0) + second, 1.0)
+        store(scratch, THIRD * BLOCK + r, load(scratch, THIRD * BLOCK + r, 1.0, 1.0) + third, 1.0)
+        store(scratch, FOURTH * BLOCK + r, fma(third, logarithm, load(scratch, FOURTH * BLOCK + r, 1.0, 1.0)), 1.0)
+    for r in range(rows):
+        p = load(scratch, STATISTICS * BLOCK + r, 1.0, 1.0)
+        top = load(scratch, TOP * BLOCK + r, 1.0, 1.0)
+        ties = load(scratch, TIES * BLOCK + r, 1.0, 1.0)
+        others = load(scratch, OTHERS * BLOCK + r, 1.0, 1.0)
+        lowest = load(scratch, LOWEST * BLOCK + r, 1.0, 1.0)
+        is_higher = p > top
+        store(scratch, TOP * BLOCK + r, choose(is_higher, p, top), 1.0)
+        store(
+            scratch,
+            TOP_CLASS * BLOCK + r,
+            choose(is_higher, number, load(scratch, TOP_CLASS * BLOCK + r, 1.0, 1.0)),
+            1.0,
+        )
+        store(scratch, TIES * BLOCK + r, choose(is_higher, 1.0, ties + choose(p == top, 1.0, 0.0)), 1.0)
+        # a sum of its own: 1 - p has no digits left of what a confident row gives to the other classes
+        store(scratch, OTHERS * BLOCK + r, others + choose(is_higher, choose(top < 0.0, 0.0, top), p), 1.0)
+        store(scratch, LOWEST * BLOCK + r, choose(p < lowest, p, lowest), 1.0)
+
+
+@kernel
+def row_statistics(
+    columns: Any,  # (classes,) int64: the address of each column, whose rows are contiguous
+    classes: Any,
+    size: Any,  # bytes of one prediction
+    mode: Any,
+    shifts: Any,  # (rows,) float64, read where logarithms are stored
+    first: Any,
+    last: Any,
+    out: Any,  # (STATISTICS, rows) float64, filled from first to last
+    rows: Any,
+    scratch: Any,  # SCRATCH_BYTES
+    tag: Any,
+) -> Any:
+    """Fill the statistics of rows first to last; a row with NaN has NaN for its total."""
+    for start in range(first, last, BLOCK):
+        count = smaller(np.int64(BLOCK), last - start)
+        for i in range(STATISTICS * BLOCK):
+            store(scratch, i, 0.0, 1.0)
+        for r in range(count):
+            store(scratch, TOP * BLOCK + r, -1.0, 1.0)
+            store(scratch, LOWEST * BLOCK + r, np.inf, 1.0)
+        for c in range(classes):
+            _expand(load_integer(columns, c) + start * size, count, shifts + start * 8, mode, scratch, tag)
+            _add_column(count, c, scratch)
+        for k in range(STATISTICS):
+            for r in range(count):
+                store(out, k * rows + start + r, load(scratch, k * BLOCK + r, 1.0, 1.0), 1.0)
+
+
+@kernel
+def tempered_moments(
+    columns: Any,  # as in row_statistics
+    classes: Any,
+    size: Any,
+    mode: Any,
+    shifts: Any,
+    first: Any,
+    last: Any,
+    beta: Any,  # 1 / temperature
+    out: Any,  # (MOMENTS, rows) float64, filled from first to last: sums of p**beta l**k, k = 0 to 4
+    rows: Any,
+    scratch: Any,
+    tag: Any,
+) -> Any:
+    """Fill what a row's tempered loss and its derivatives are made of; p = 0 takes no part."""
+    wide_vectors()
+    for start in range(first, last, BLOCK):
+        count = smaller(np.int64(BLOCK), last - start)
+        for i in range(MOMENTS * BLOCK):
+            store(scratch, i, 0.0, 1.0)
+        for c in range(classes):
+            _expand(load_integer(columns, c) + start * size, count, shifts + start * 8, mode, scratch, tag)
+            for r in range(count):
+                p = load(scratch, STATISTICS * BLOCK + r, 1.0, 1.0)
+                logarithm = load(scratch, (STATISTICS + 1) * BLOCK + r, 1.0, 1.0)
+                power = choose(p > 0.0, exponential(beta * logarithm, 1.0), 0.0)
+                for k in range(MOMENTS):
+                    store(scratch, k * BLOCK + r, load(scratch, k * BLOCK + r, 1.0, 1.0) + power, 1.0)
+                    power *= logarithm
+        for k in range(MOMENTS):
+            for r in range(count):
+                store(out, k * rows + start + r, load(scratch, k * BLOCK + r, 1.0, 1.0), 1.0)
+
+
+@kernel
+def tempered_derivatives(
+    moments: Any,  # (MOMENTS, rows) float64: sums of p**beta l**k
+    truths: Any,  # (rows,) float64: l of the truth, -inf where it is ruled out
+    rows: Any,
+    beta: Any,
+    out: Any,  # (MOMENTS, rows) float64, filled: the tempered loss, and its first four derivatives by beta
+) -> Any:
+    """Fill log sum p**beta - beta l_truth and its derivatives, the cumulants of l; NaN where the truth is ruled out."""
+    wide_vectors()
+    for r in range(rows):
+        total = load(moments, r, 1.0, 1.0)
+        first = load(moments, rows + r, 1.0, 1.0) / total
+        second = load(moments, 2 * rows + r, 1.0, 1.0) / total
+        third = load(moments, 3 * rows + r, 1.0, 1.0) / total
+        fourth = load(moments, 4 * rows + r, 1.0, 1.0) / total
+        square = first * first
+        truth = load(truths, r, 1.0, 1.0)
+        store(out, r, log_positive(total) - beta * truth, 1.0)
+        store(out, rows + r, first - truth, 1.0)
+        store(out, 2 * rows + r, second - square, 1.0)
+        store(out, 3 * rows + r, third - 3.0 * second * first + 2.0 * square * first, 1.0)
+        fourth += 12.0 * second * square - 4.0 * third * first - 3.0 * second * second - 6.0 * square * square
+        store(out, 4 * rows + r, fourth, 1.0)
+
+
+@kernel
+def bin_columns(
+    columns: Any,  # as in row_statistics
+    classes: Any,
+    size: Any,
+    mode: Any,
+    shifts: Any,
+    first: Any,
+    last: Any,
+    bins: Any,  # (classes, BINS, 2) int64: rows, and the sum of p above the bin's lower edge in units of 2**-42
+    scratch: Any,
+    tag: Any,
+) -> Any:
+    """Count the rows of every class by their prediction; the last bin is closed, as p = 1 belongs to it.
+
+    Traffic in bytes: rows * classes * size read; the 64 KB of a column's bins stay in the second-level cache.
+    """
+    units = scratch + STATISTICS * BLOCK * 8
+    for c in range(classes):
+        column = load_integer(columns, c)
+        own = bins + c * (BINS * 16)
+        for start in range(first, last, BLOCK):
+            count = smaller(np.int64(BLOCK), last - start)
+            if mode == PROBABILITY:
+                for r in range(count):
+                    p = load(column + start * size, r, tag, 1.0)
+                    store(units, r, np.int64(p * _UNITS), np.int64(0))
+            else:
+                for r in range(count):
+                    p = exponential(
+                        load(column + start * size, r, tag, 1.0) - load(shifts + start * 8, r, 1.0, 1.0), 1.0
+                    )
+                    store(units, r, np.int64(choose(p < 1.0, p, 1.0) * _UNITS), np.int64(0))
+            for r in range(count):
+                value = load_integer(units, r)
+                place = smaller(value >> _BIN_SHIFT, np.int64(BINS - 1))
+                store(own, 2 * place, load_integer(own, 2 * place) + 1, np.int64(0))
+                store(
+                    own, 2 * place + 1, load_integer(own, 2 * place + 1) + (value - (place << _BIN_SHIFT)), np.int64(0)
+                )
+
+
+@kernel
+def logarithms(values: Any, out: Any, count: Any) -> Any:
+    """Write log(x) of (count,) float64; the same bits on every machine, as NumPy's are not."""
+    wide_vectors()
+    for i in range(count):
+        store(out, i, log_positive(load(values, i, 1.0, 1.0)), 1.0)
+
+
+@kernel
+def exponentials(values: Any, out: Any, count: Any) -> Any:
+    """Write e**x of (count,) float64, x <= 700, as the other kernels of this file see it."""
+    wide_vectors()
+    for i in range(count):
+        store(out, i, exponential(load(values, i, 1.0, 1.0), 1.0), 1.0)

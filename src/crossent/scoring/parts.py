@@ -1,0 +1,105 @@
+"""What a score says of a class, a group, a row, a language model: data only."""
+
+import math
+from dataclasses import dataclass
+
+from crossent.scoring.uncertainty import Interval
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """The rows whose truth is one class; losses in nats.
+
+    `impossible` rows have prediction 0 for the truth, `undefined` ones a prediction that is NaN or missing. With soft
+    labels the rows are those with a share of the class, and `weight` is the sum of the shares.
+    """
+
+    name: str
+    rows: int
+    weight: float
+    correct: int
+    impossible: int
+    undefined: int
+    finite_cost: float
+
+    @property
+    def cost(self) -> float:
+        """Mean loss in nats: NaN with an undefined row, else inf with an impossible one, else that of all rows."""
+        return with_the_others(self.finite_cost, self.impossible, self.undefined)
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """The rows with one value of the column `by`; losses in nats."""
+
+    name: str
+    rows: int
+    weight: float
+    correct: int
+    impossible: int
+    undefined: int
+    finite_cost: float
+    interval: Interval
+
+    @property
+    def cost(self) -> float:
+        """Mean loss in nats, with the rule of ClassScore."""
+        return with_the_others(self.finite_cost, self.impossible, self.undefined)
+
+
+@dataclass(frozen=True)
+class WorstRow:
+    """One of the rows with the highest losses: where it is, what was true, and what was predicted instead."""
+
+    loss_nats: float
+    source: str
+    row: int
+    id: str | None
+    truth: str
+    truth_prediction: float
+    top: str
+    top_prediction: float
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """The cost per token, byte and word. Unless counted by a column, a row is a token.
+
+    `bounded` rows have a loss that is at least what was counted: the server did not say more.
+    """
+
+    tokens: int
+    bytes: int | None
+    words: int | None
+    token_perplexity: float
+    bits_per_byte: float | None
+    byte_perplexity: float | None
+    word_perplexity: float | None
+    bounded: int
+
+
+def language_model(total_nats: float, rows: int, tokens: int, sizes: int, words: int, bounded: int) -> LanguageModel:
+    """Return the numbers from the sum of the losses."""
+    per_byte = total_nats / sizes if sizes else None
+    return LanguageModel(
+        tokens or rows,
+        sizes or None,
+        words or None,
+        exponential(total_nats / (tokens or rows)) if tokens or rows else math.nan,
+        None if per_byte is None else per_byte / math.log(2.0),
+        None if per_byte is None else exponential(per_byte),
+        exponential(total_nats / words) if words else None,
+        bounded,
+    )
+
+
+def exponential(nats: float) -> float:
+    """Return e**nats, inf where that is too large."""
+    return math.exp(nats) if nats < 709.0 else math.inf
+
+
+def with_the_others(finite: float, impossible: int, undefined: int) -> float:
+    """Return the mean or sum of all rows from that of the finite ones."""
+    if undefined:
+        return math.nan
+    return math.inf if impossible else finite

@@ -1,0 +1,1 @@
+"""Readers of prediction files, one file per format; `opening.open_source` chooses among them."""

@@ -1,0 +1,116 @@
+"""Counts and exact sums for every class."""
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossent._kernels.cpu import score_rows as kernels
+from crossent.scoring.state.columns import logarithms
+from crossent.scoring.state.encoding import Field, Fields, dense, sparse
+from crossent.scoring.state.exact_vector import ExactVector
+from crossent.scoring.state.scored_rows import ScoredRows
+
+COUNTS = ("rows", "correct", "impossible", "undefined", "wrong_top_impossible")
+# `wrong_top_loss`: -log(1 - p) of the rows where the class has the highest prediction, at least a half, and is wrong. Bins
+# are too coarse for it; every other -log(1 - p) is smooth within a bin.
+SUMS = ("loss", "wrong_top_loss")
+WEIGHTS = ("weight", "finite_weight", "correct_weight")
+
+
+class ClassSums:
+    """Of each class: the rows whose truth it is, and their losses; weights only where they are not the rows."""
+
+    def __init__(self, classes: int, *, is_weighted: bool) -> None:
+        self.classes = classes
+        self.counts = {name: np.zeros(classes, np.int64) for name in COUNTS}
+        self.sums = {name: ExactVector(classes) for name in SUMS}
+        self.weights = {name: ExactVector(classes) for name in WEIGHTS} if is_weighted else {}
+
+    def update(self, rows: ScoredRows) -> None:
+        """Take in rows that have a loss."""
+        if rows.targets is not None:
+            self._update_soft(rows, rows.targets)
+        else:
+            self._update_hard(rows)
+        self._add_wrong_tops(rows)
+
+    def update_undefined(self, labels: NDArray[np.int64], weights: NDArray[np.float64] | None) -> None:
+        """Take in rows whose prediction is NaN."""
+        self._count("rows", labels)
+        self._count("undefined", labels)
+        if self.weights:
+            self.weights["weight"].add(labels, np.ones(len(labels)) if weights is None else weights)
+
+    def merge(self, other: Self) -> None:
+        for name, counts in other.counts.items():
+            self.counts[name] += counts
+        for name, sums in other.sums.items():
+            self.sums[name].merge(sums)
+        for name, sums in other.weights.items():
+            self.weights[name].merge(sums)
+
+    def weight(self) -> NDArray[np.float64]:
+        """Return the weight of every class."""
+        return self.weights["weight"].values() if self.weights else self.counts["rows"].astype(np.float64)
+
+    def finite_weight(self) -> NDArray[np.float64]:
+        """Return the weight of the rows with a finite loss."""
+        if self.weights:
+            return self.weights["finite_weight"].values()
+        counts: NDArray[np.int64] = self.counts["rows"] - self.counts["impossible"] - self.counts["undefined"]
+        return counts.astype(np.float64)
+
+    def fields(self) -> Fields:
+        fields: Fields = {}
+        for name, counts in self.counts.items():
+            fields |= sparse(f"class.{name}", counts)
+        for name, sums in (self.sums | self.weights).items():
+            fields |= sparse(f"class.{name}.sum", sums.canonical())
+        return fields
+
+    def load(self, fields: dict[str, Field]) -> None:
+        for name, counts in self.counts.items():
+            self.counts[name] = dense(f"class.{name}", fields, counts.shape)
+        for name, sums in (self.sums | self.weights).items():
+            sums.limbs = dense(f"class.{name}.sum", fields, sums.limbs.shape)
+
+    def _count(self, name: str, labels: NDArray[np.int64]) -> None:
+        self.counts[name] += np.bincount(labels, minlength=self.classes)
+
+    def _update_hard(self, rows: ScoredRows) -> None:
+        finite, hits = np.isfinite(rows.losses), rows.hits
+        self._count("rows", rows.labels)
+        self._count("correct", rows.labels[hits])
+        self._count("impossible", rows.labels[~finite])
+        self.sums["loss"].add(rows.labels[finite], rows.weighted(rows.losses)[finite])
+        if self.weights and rows.weights is not None:
+            for name, chosen in (("weight", slice(None)), ("finite_weight", finite), ("correct_weight", hits)):
+                self.weights[name].add(rows.labels[chosen], rows.weights[chosen])
+
+    def _update_soft(self, rows: ScoredRows, targets: NDArray[np.float64]) -> None:
+        assert rows.columns is not None
+        for c in range(self.classes):
+            share = rows.weighted(targets[:, c])
+            takes_part = share > 0.0
+            stored = rows.columns.at(np.full(len(rows), c, np.int64))
+            losses = -stored if rows.columns.is_logarithm else -logarithms(stored)
+            finite = takes_part & np.isfinite(losses)
+            correct = takes_part & ~rows.is_tied & (rows.tops == c)
+            self.counts["rows"][c] += np.count_nonzero(takes_part)
+            self.counts["correct"][c] += np.count_nonzero(correct)
+            self.counts["impossible"][c] += np.count_nonzero(takes_part & ~finite)
+            for name, chosen in (("weight", takes_part), ("finite_weight", finite), ("correct_weight", correct)):
+                self.weights[name].add(np.full(np.count_nonzero(chosen), c), share[chosen])
+            self.sums["loss"].add(np.full(np.count_nonzero(finite), c), (share[finite] * losses[finite]))
+
+    def _add_wrong_tops(self, rows: ScoredRows) -> None:
+        wrong = 1.0 - rows.top_shares
+        if rows.targets is None:
+            wrong = (rows.tops != rows.labels).astype(np.float64)  # a tie is no hit, but the class is the truth
+        counted = (rows.statistic(kernels.TOP) >= 0.5) & (wrong > 0.0)
+        losses = -logarithms(rows.top_rest[counted])
+        finite = np.isfinite(losses)
+        places = rows.tops[counted]
+        self._count("wrong_top_impossible", places[~finite])
+        self.sums["wrong_top_loss"].add(places[finite], (rows.weighted(wrong)[counted] * losses)[finite])

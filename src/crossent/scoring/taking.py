@@ -1,0 +1,137 @@
+"""Batches of a file taken into a state, as the reading says."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossent.scoring.accumulator import Accumulator
+from crossent.scoring.arrow import pa
+from crossent.scoring.kinds import SCALARS
+from crossent.scoring.losses import Stored, deviations, measure, measure_scalars
+from crossent.scoring.options import Options
+from crossent.scoring.reading import Reading
+from crossent.scoring.rows import (
+    BAD,
+    IGNORED,
+    MISSING,
+    Labels,
+    Shares,
+    prediction_columns,
+    scalar_column,
+    texts_of,
+    weights_of,
+    whole_numbers,
+)
+from crossent.scoring.state.scored_rows import Keys
+
+# Rows are said to miss a sum of 1 beyond the rounding of float32 probabilities, the usual way to store them.
+SUM_TOLERANCE = float(np.sqrt(np.finfo(np.float32).eps))
+
+
+class Taker:
+    """Takes the batches of one source into a state."""
+
+    def __init__(self, state: Accumulator, reading: Reading, options: Options, source: str) -> None:
+        self.state, self.reading, self.options, self.source = state, reading, options, source
+        self.names = [each.column for each in reading.classes]
+        self.labels = Labels(reading.label_column, reading.classes, counts_bad=options.bad_labels == "count")
+        self.shares = Shares(reading.target_columns, is_one_hot=reading.label_form == "one-hot")
+
+    def take(self, batch: Any, start: int) -> None:
+        """Take in a batch whose first row is row `start` of the source."""
+        reading = self.reading
+        ids = None if reading.id_column is None else batch.column(reading.id_column)
+        keys = Keys(self.source, np.arange(start, start + batch.num_rows, dtype=np.int64), ids)
+        weights = None if reading.weight_column is None else weights_of(batch, reading.weight_column, start)
+        names = [
+            None if column is None else np.array(texts_of(batch, column), object)
+            for column in (reading.group_column, reading.cluster_column)
+        ]
+        self._count_language(batch, start)
+        if reading.kind in SCALARS:
+            self._take_scalars(batch, keys, weights, names)
+        else:
+            self._take_predictions(batch, start, keys, weights, names)
+
+    def _take_predictions(
+        self, batch: Any, start: int, keys: Keys, weights: NDArray[np.float64] | None, names: Sequence[Any]
+    ) -> None:
+        counts, reading = self.state.totals.counts, self.reading
+        labels, targets = self._labels(batch, start)
+        counts["missing_labels"] += int(np.count_nonzero(labels == MISSING))
+        counts["ignored_labels"] += int(np.count_nonzero(labels == IGNORED))
+        bad = labels == BAD
+        if bad.any():
+            counts["bad_labels"] += int(np.count_nonzero(bad))
+            self.state.totals.add_bad_labels(texts_of(batch.filter(pa.array(bad)), reading.label_column))
+        columns = prediction_columns(
+            *(batch, reading.prediction_columns, len(reading.classes), start),
+            is_logarithm=reading.kind != "probs",
+        )
+        stored = Stored(keys, labels, columns, weights, targets)
+        chosen = labels >= 0
+        if weights is not None:
+            counts["weightless"] += int(np.count_nonzero(chosen & (weights == 0.0)))
+            chosen &= weights > 0.0
+        if not chosen.all():
+            stored, names = stored.taken(chosen), [None if each is None else each[chosen] for each in names]
+        if not len(stored.labels):
+            return
+        rows, undefined, clipped = measure(stored, reading.kind, self.options, self.names)
+        counts["clipped"] += clipped
+        groups, clusters = (
+            [None if each is None else each[part].tolist() for each in names] for part in (~undefined, undefined)
+        )
+        if undefined.any():
+            lost = None if stored.weights is None else stored.weights[undefined]
+            self.state.update_undefined(stored.labels[undefined], lost, *clusters)
+        if not len(rows):
+            return
+        self.state.update(rows, *groups)
+        assert rows.statistics is not None
+        missed = deviations(rows.statistics, reading.kind)
+        counts["unnormalised"] += int(np.count_nonzero(missed > SUM_TOLERANCE))
+        self.state.totals.largest_deviation = max(self.state.totals.largest_deviation, float(missed.max(initial=0.0)))
+
+    def _take_scalars(self, batch: Any, keys: Keys, weights: NDArray[np.float64] | None, names: Sequence[Any]) -> None:
+        values = scalar_column(batch, self.reading.prediction_columns[0])
+        missing = ~batch.column(self.reading.prediction_columns[0]).is_valid().to_numpy(zero_copy_only=False)
+        self.state.totals.counts["missing_labels"] += int(np.count_nonzero(missing))
+        chosen = ~missing if weights is None else ~missing & (weights > 0.0)
+        if not chosen.all():
+            keys, values = keys.taken(chosen), values[chosen]
+            weights = None if weights is None else weights[chosen]
+            names = [None if each is None else each[chosen] for each in names]
+        rows, undefined = measure_scalars(keys, values, weights, self.reading.kind)
+        defined, lost = (
+            [None if each is None else each[part].tolist() for each in names] for part in (~undefined, undefined)
+        )
+        if undefined.any():
+            labels = np.full(int(np.count_nonzero(undefined)), -1, np.int64)
+            self.state.update_undefined(labels, None if weights is None else weights[undefined], *lost)
+        self.state.update(rows, *defined)
+
+    def _labels(self, batch: Any, start: int) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+        if not self.reading.target_columns:
+            return self.labels.indices(batch, start), None
+        shares = self.shares.matrix(batch, len(self.reading.classes), start)
+        missing = np.isnan(shares[:, 0])
+        labels = np.where(missing, MISSING, np.where(missing[:, np.newaxis], 0.0, shares).argmax(axis=1)).astype(
+            np.int64
+        )
+        return labels, shares if self.reading.label_form == "soft" else None
+
+    def _count_language(self, batch: Any, start: int) -> None:
+        reading, counts = self.reading, self.state.totals.counts
+        for name, column in (
+            ("tokens", reading.token_column),
+            ("bytes", reading.byte_column),
+            ("words", reading.word_column),
+        ):
+            if column is not None:
+                counts[name] += whole_numbers(batch, column, start)
+        if reading.bound_column is not None:
+            bounds = batch.column(reading.bound_column).fill_null(False)
+            counts["bounded"] += int(np.count_nonzero(bounds.to_numpy(zero_copy_only=False)))
