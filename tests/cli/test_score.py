@@ -43,15 +43,24 @@ def test_the_whole_screen(tmp_path):
     assert printed(path) == block(
         f"""
         Cost 0.231049 nats = 0.333333 bits per row, perplexity 1.25992, accuracy 66.67%, 3 rows
+        Standard error 0.23, 95 % interval -0.221799 to 0.683897
         63.70% less than always predicting the label frequencies, which costs 0.636514 nats.
 
         No impossible row: no prediction is 0 where the truth is.
         1 row tied: the truth shares the highest prediction, which is not counted as correct.
 
+        Calibration of the highest prediction (exact): cost 0.231 = miscalibration 0.231 - discrimination 0.6365 + uncertainty 0.6365; calibration error 0.1667 in 16 bins
+        Best temperature 1, which would gain 0 nats
+        Median loss 0 nats; the worst 1 % of the rows make 3.0% of the cost
+
         Classes
         class  rows  cost in nats  accuracy  impossible
         cat       2        0.3466    50.00%           0
         dog       1        0.0000   100.00%           0
+
+        Worst rows
+        row  loss in nats  truth  its prediction  highest
+        0          0.6931    cat             0.5  cat 0.5
 
         Read        {path} (Parquet)
         Labels      column 'target' (by its name)
@@ -69,9 +78,10 @@ def test_the_screen_of_a_file_in_trouble(tmp_path):
         logit_1=[0.0, 1e-5, 0.0, 0.0, 0.0],
     )
     lines = printed(path, "--classes", "no, [yes]", "--target", "y").splitlines()
-    assert lines[:7] == [
+    assert lines[:8] == [
         "Cost inf nats = inf bits per row, perplexity inf, accuracy 33.33%, 3 rows",
         "Over the other 2 rows: cost 0.346577 nats = 0.500004 bits",
+        "Standard error 0.35, 95 % interval -0.332689 to 1.02584",
         "Infinitely worse than always predicting the label frequencies, which costs 0.636514 nats.",
         "",
         "1 row impossible: the prediction is 0 where the truth is, so the cost is inf.",

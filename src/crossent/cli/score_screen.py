@@ -1,44 +1,97 @@
-"""The printed form of a Score."""
+"""The printed form of a Score: verdict, what is wrong with rows, calibration, tables, how the files were understood."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from crossent.scoring.comparison import Comparison
 from crossent.scoring.kinds import WORDS
-from crossent.scoring.parts import ClassScore
+from crossent.scoring.parts import ClassScore, GroupScore
 from crossent.scoring.result import Score
+from crossent.scoring.uncertainty import Interval
 from crossent.units import nats_to_bits
 
-# More classes than this are shown as the costliest ones.
-_SHOWN_CLASSES = 20
+# More classes and groups than this are shown as the costliest ones.
+_SHOWN = 20
+# Of the worst rows, enough to see what they have in common; the rest are in the report and in JSON.
+_SHOWN_WORST = 5
 
 
 def print_score(score: Score) -> None:
-    """Print headline, baseline, what is wrong with rows, classes, and how the file was understood."""
+    """Print everything a person asks first, and where the rest is."""
     console = Console(highlight=False, soft_wrap=True)
-    for line in (*_headline(score), "", *_troubles(score)):
+    for line in (*_headline(score), "", *_troubles(score), *_quality(score)):
         console.print(line)
-    console.print(_class_table(score))
+    for table in (_class_table(score), _group_table(score), _worst_table(score)):
+        if table is not None:
+            console.print(table)
+            console.print()
     for line in _reading(score):
         console.print(line)
 
 
-def _headline(score: Score) -> list[str]:
-    first = (
-        f"[bold]Cost {score.cost:.6g} nats[/bold] = {score.bits_per_row:.6g} bits per row, "
-        f"perplexity {score.perplexity:.6g}, accuracy {score.accuracy:.2%}, {_rows(score.rows)}"
+def print_comparison(comparison: Comparison) -> None:
+    """Print the paired difference below the first score."""
+    console = Console(highlight=False, soft_wrap=True)
+    better = "first" if comparison.difference_nats < 0.0 else "second"
+    first, second = comparison.first.reading.source, comparison.second.reading.source
+    console.print()
+    console.print(
+        f"[bold]{escape(first)} costs {comparison.difference_nats:+.6g} nats[/bold] against {escape(second)} "
+        f"({_interval(comparison.interval)}), over {_rows(comparison.rows)} that both score."
     )
-    lines = [first]
+    interval = comparison.interval
+    if interval.low <= 0.0 <= interval.high:
+        console.print("The interval holds 0: these rows do not say which is better.")
+    elif not math.isnan(interval.low):
+        console.print(f"The interval does not hold 0: the {better} is better.")
+    console.print(
+        f"Row by row: {comparison.better:,} better, {comparison.worse:,} worse, {comparison.equal:,} equal. "
+        f"The second alone costs {comparison.second.cost:.6g} nats."
+    )
+    every = (
+        (comparison.impossible_in_first, "impossible in the first only"),
+        (comparison.impossible_in_second, "impossible in the second only"),
+        (comparison.impossible_in_both, "impossible in both"),
+        (comparison.not_shared, "scored by only one of them"),
+    )
+    for count, what in every:
+        if count:
+            console.print(f"[yellow]{_rows(count)} {what}, left out of the difference.[/yellow]")
+
+
+def _headline(score: Score) -> list[str]:
+    accuracy = "" if math.isnan(score.accuracy) else f"accuracy {score.accuracy:.2%}, "
+    weight = "" if score.reading.weight_column is None else f" of weight {score.weight:.6g}"
+    lines = [
+        f"[bold]Cost {score.cost:.6g} nats[/bold] = {score.bits_per_row:.6g} bits per row, "
+        f"perplexity {score.perplexity:.6g}, {accuracy}{_rows(score.rows)}{weight}"
+    ]
     if not math.isfinite(score.cost) and math.isfinite(score.finite_cost):
         others = score.rows - score.impossible - score.undefined
         lines.append(
             f"Over the other {_rows(others)}: cost {score.finite_cost:.6g} nats "
             f"= {nats_to_bits(score.finite_cost):.6g} bits"
         )
-    lines.append(_baseline(score))
-    return lines
+    if not math.isnan(score.interval.standard_error):
+        lines.append(f"Standard error {score.interval.standard_error:.2g}, {_interval(score.interval)}")
+    if score.reading.classes:
+        lines.append(_baseline(score))
+    return [*lines, *_language(score)]
+
+
+def _interval(interval: Interval) -> str:
+    units = {
+        "normal": "",
+        "cluster": f" from {interval.units:,} clusters",
+        "bootstrap": f" from {interval.units:,} replicates",
+    }
+    level = f"{100.0 * interval.level:g} % interval"
+    return f"{level}{units[interval.method]} {interval.low:.6g} to {interval.high:.6g}"
 
 
 def _baseline(score: Score) -> str:
@@ -56,40 +109,141 @@ def _baseline(score: Score) -> str:
     return f"[yellow]{-score.improvement:.2%} more than {prior}: worse than knowing nothing of the row.[/yellow]"
 
 
+def _language(score: Score) -> list[str]:
+    language = score.language
+    if language is None:
+        return []
+    parts = [f"{language.token_perplexity:.6g} per token ({language.tokens:,} tokens)"]
+    if language.word_perplexity is not None:
+        parts.append(f"{language.word_perplexity:.6g} per word ({language.words:,} words)")
+    lines = [f"Perplexity {', '.join(parts)}"]
+    if language.bits_per_byte is not None:
+        lines.append(f"{language.bits_per_byte:.6g} bits per byte ({language.bytes:,} bytes)")
+    if language.bounded:
+        lines.append(
+            f"[yellow]{_rows(language.bounded)} with a loss that is at least what was counted: "
+            f"their log-probability was not given.[/yellow]"
+        )
+    return lines
+
+
 def _troubles(score: Score) -> list[str]:
     every = (
         (score.impossible, "impossible: the prediction is 0 where the truth is, so the cost is inf"),
         (score.undefined, "undefined: the prediction is NaN or missing, so the cost is nan"),
+        (score.clipped, "clipped, as `zero` asks: they would cost more"),
         (score.unnormalised, f"with probabilities that do not sum to 1, by up to {score.largest_deviation:.3g}"),
         (score.tied, "tied: the truth shares the highest prediction, which is not counted as correct"),
         (score.missing_labels, "without a label, not scored"),
         (score.ignored_labels, "with label -100, not scored"),
+        (score.bad_labels, f"with a label that is no class, not scored: {_bad_labels(score)}"),
+        (score.weightless, "with weight 0, not scored"),
     )
-    lines = [f"[yellow]{_rows(count)} {what}.[/yellow]" for count, what in every if count]
+    lines = [f"[yellow]{_rows(count)} {escape(what)}.[/yellow]" for count, what in every if count]
     if not score.impossible:
         lines.insert(0, "No impossible row: no prediction is 0 where the truth is.")
     return [*lines, *(f"[yellow]{escape(note)}[/yellow]" for note in score.reading.notes), ""]
 
 
-def _class_table(score: Score) -> Table:
-    shown = score.classes
+def _bad_labels(score: Score) -> str:
+    shown = [f"{text} ({count:,})" for text, count in score.bad_label_values.items()]
+    return ", ".join(shown[:_SHOWN_WORST]) + (", ..." if len(shown) > _SHOWN_WORST else "")
+
+
+def _quality(score: Score) -> list[str]:
+    """Return what calibration and temperature have to say; nothing where only losses are known."""
+    lines = []
+    if score.calibration is not None:
+        top = score.calibration.top_label
+        parts = top.decomposition
+        how = "binned" if score.calibration.is_binned else "exact"
+        lines.append(
+            f"Calibration of the highest prediction ({how}): cost {parts.cost:.4g} = miscalibration "
+            f"{parts.miscalibration:.4g} - discrimination {parts.discrimination:.4g} + uncertainty {parts.uncertainty:.4g}; "
+            f"calibration error {top.expected_calibration_error:.4g} in {score.calibration.bins} bins"
+        )
+    best = score.temperature
+    if best is not None:
+        about = "" if best.is_exact else " about" if best.is_close else " very roughly"
+        lines.append(f"Best temperature{about} {best.temperature:.4g}, which would gain {best.gain_nats:.4g} nats")
+    share = score.losses.worst_percent_share
+    if not math.isnan(share):
+        median = dict(score.losses.quantiles)[0.5]
+        lines.append(f"Median loss {median:.4g} nats; the worst 1 % of the rows make {share:.1%} of the cost")
+    return [*lines, ""] if lines else []
+
+
+def _class_table(score: Score) -> Table | None:
+    if not score.classes:
+        return None
+    shown: Sequence[ClassScore] = score.classes
     title = "Classes"
-    if len(shown) > _SHOWN_CLASSES:
-        shown = tuple(sorted((each for each in shown if each.rows), key=_cost, reverse=True)[:_SHOWN_CLASSES])
+    if len(shown) > _SHOWN:
+        shown = sorted((each for each in shown if each.rows), key=_cost, reverse=True)[:_SHOWN]
         title = f"The {len(shown)} costliest of {len(score.classes)} classes"
-    table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False)
-    table.add_column("class")
-    for heading in ("rows", "cost in nats", "accuracy", "impossible"):
-        table.add_column(heading, justify="right")
+    table = _table(title, "class", "rows", "cost in nats", "accuracy", "impossible")
     for each in shown:
-        accuracy = f"{each.correct / each.rows:.2%}" if each.rows else "-"
-        cost = _aligned(each.cost) if each.rows else "-"
-        table.add_row(escape(each.name), f"{each.rows:,}", cost, accuracy, f"{each.impossible:,}")
+        table.add_row(*_counted(each))
     return table
 
 
-def _cost(each: ClassScore) -> float:
-    return math.inf if math.isnan(each.cost) else each.cost
+def _group_table(score: Score) -> Table | None:
+    if not score.groups:
+        return None
+    shown: Sequence[GroupScore] = score.groups
+    title = f"By {score.reading.group_column}"
+    if len(shown) > _SHOWN:
+        shown = sorted(shown, key=_cost, reverse=True)[:_SHOWN]
+        title = f"The {len(shown)} costliest of {len(score.groups)} values of {score.reading.group_column}"
+    table = _table(
+        escape(title),
+        str(escape(score.reading.group_column or "")),
+        "rows",
+        "cost in nats",
+        "accuracy",
+        "impossible",
+        "interval",
+    )
+    for each in shown:
+        interval = each.interval
+        between = "-" if math.isnan(interval.low) else f"{interval.low:.4f} to {interval.high:.4f}"
+        table.add_row(*_counted(each), between)
+    return table
+
+
+def _worst_table(score: Score) -> Table | None:
+    shown = [each for each in score.worst[:_SHOWN_WORST] if each.loss_nats > 0.0]
+    if not shown:
+        return None
+    has_ids = any(each.id is not None for each in shown)
+    several = len(score.sources) > 1
+    headings = [*(["id"] if has_ids else []), *(["file"] if several else []), "row", "loss in nats"]
+    table = _table("Worst rows", *headings, *(["truth", "its prediction", "highest"] if score.classes else []))
+    for each in shown:
+        cells = [*([each.id or "-"] if has_ids else []), *([each.source] if several else []), f"{each.row:,}"]
+        cells.append(_aligned(each.loss_nats))
+        if score.classes:
+            cells += [each.truth, f"{each.truth_prediction:.3g}", f"{each.top} {each.top_prediction:.3g}"]
+        table.add_row(*(escape(cell) for cell in cells))
+    return table
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False)
+    table.add_column(first)
+    for heading in others:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _counted(each: ClassScore | GroupScore) -> tuple[str, ...]:
+    accuracy = f"{each.correct / each.rows:.2%}" if each.rows else "-"
+    cost = _aligned(each.cost) if each.rows else "-"
+    return escape(each.name), f"{each.rows:,}", cost, accuracy, f"{each.impossible:,}"
+
+
+def _cost(each: Any) -> float:
+    return math.inf if math.isnan(each.cost) else float(each.cost)
 
 
 def _aligned(cost_nats: float) -> str:
@@ -99,19 +253,31 @@ def _aligned(cost_nats: float) -> str:
 
 def _reading(score: Score) -> list[str]:
     reading = score.reading
+    files = [f"{source} ({rows:,} rows)" for source, rows in score.sources.items()]
+    read = (
+        f"{reading.source} ({reading.format})"
+        if len(files) <= 1
+        else f"{len(files)} files ({reading.format}): {_some(files)}"
+    )
     mapped = [
         f"{each.name if str(each.label) == each.name else f'{each.name} (label {each.label})'} = {each.column}"
         for each in reading.classes
     ]
-    if len(mapped) > _SHOWN_CLASSES:
-        mapped = [*mapped[:_SHOWN_CLASSES], f"and {len(reading.classes) - _SHOWN_CLASSES} more"]
-    lines = (
-        f"Read        {reading.source} ({reading.format})",
-        f"Labels      column '{reading.label_column}' ({reading.label_reason})",
+    lines = [
+        f"Read        {read}",
+        f"Labels      column '{reading.label_column}' ({reading.label_reason})"
+        if reading.label_column
+        else f"Labels      {reading.label_reason}",
         f"Predictions {WORDS[reading.kind]} ({reading.kind_reason})",
-        f"Classes     {len(reading.classes)}, {reading.classes_reason}: {', '.join(mapped)}",
-    )
-    return ["", *(f"[dim]{escape(line)}[/dim]" for line in lines)]
+        f"Classes     {len(reading.classes)}, {reading.classes_reason}: {_some(mapped)}"
+        if mapped
+        else f"Classes     {reading.classes_reason}",
+    ]
+    return [f"[dim]{escape(line)}[/dim]" for line in lines]
+
+
+def _some(texts: Sequence[str]) -> str:
+    return ", ".join([*texts[:_SHOWN], *([f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else [])])
 
 
 def _rows(count: int) -> str:

@@ -27,7 +27,7 @@ def as_plain(score: "Score", version: int) -> dict[str, Any]:
     content["worst"] = score.worst
     content["classes"] = [{**_fields(each), "cost": each.cost} for each in score.classes]
     content["groups"] = [{**_fields(each), "cost": each.cost} for each in score.groups]
-    plain: dict[str, Any] = _plain(content)
+    plain: dict[str, Any] = plain_value(content)
     return plain
 
 
@@ -36,13 +36,14 @@ def _fields(part: Any) -> dict[str, Any]:
     return {field.name: getattr(part, field.name) for field in fields(part)}
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """Return dataclasses, tuples and numbers as JSON has them."""
     if is_dataclass(value):
         value = _fields(value)
     if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: plain_value(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [plain_value(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

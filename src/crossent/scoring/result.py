@@ -4,7 +4,7 @@ import json
 import math
 from dataclasses import asdict, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from crossent.errors import OptionError, SourceError
 from crossent.scoring import reading_bytes
@@ -27,6 +27,8 @@ from crossent.scoring.uncertainty import (
     normal_interval,
 )
 from crossent.units import nats_to_bits, perplexity_of_nats
+
+RecordingState = TypeVar("RecordingState", bound=Accumulator)
 
 # Raised when a name of the dictionary changes its meaning or goes; a new name does not raise it.
 SCHEMA_VERSION = 2
@@ -103,6 +105,12 @@ class Score:
             message = "`Score` must have a reading before rows: score a file first, or merge a score that has one"
             raise OptionError(message)
         return Taker(self._state, self._reading, self.options, source)
+
+    def recording(self, kind: type[RecordingState]) -> RecordingState:
+        """Have a state that also sees each batch, for a score that has no rows yet or has one of this kind."""
+        if not isinstance(self._state, kind):
+            self._state = kind(_shape(self.reading, self.options))
+        return self._state
 
     def merge(self, other: "Score") -> Self:
         """Add the rows of another score, which stays as it is, and return self."""

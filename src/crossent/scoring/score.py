@@ -1,13 +1,13 @@
 """The door for datasets: ``score("predictions/*.parquet")``."""
 
 import functools
+import threading
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from typing import Any
 
-from crossent._kernels.cpu import _threads
+from crossent._kernels.cpu._threads import available_threads
 from crossent.errors import OptionError, SourceError
 from crossent.scoring.columns import Asked
 from crossent.scoring.engines import local
@@ -15,15 +15,14 @@ from crossent.scoring.losses import quiet
 from crossent.scoring.names import DOUBTFUL_LABELS
 from crossent.scoring.options import Options
 from crossent.scoring.parts import ClassScore
-from crossent.scoring.reading import Reading, text_types, understand
+from crossent.scoring.preparing import Prepared, prepare
+from crossent.scoring.reading import understand
 from crossent.scoring.remote import map_remote
 from crossent.scoring.result import Score
-from crossent.scoring.sources.opening import open_source, read_batches
+from crossent.scoring.sources.opening import open_source
 from crossent.scoring.sources.paths import expand
-from crossent.scoring.sources.source import Source
 from crossent.scoring.state_file import StateFile
-from crossent.scoring.tasks import Job, Task, job_for, open_joined, plan, score_source, score_task
-from crossent.scoring.temperature import anchor_for
+from crossent.scoring.tasks import Job, Task, job_for, plan, score_source, score_task
 
 __all__ = ["ClassScore", "Score", "score"]
 
@@ -31,9 +30,6 @@ __all__ = ["ClassScore", "Score", "score"]
 # file, perfect predictions are no surprise.
 _SUSPICIOUS_ACCURACY = 0.999
 _SUSPICIOUS_ROWS = 100
-
-# Rows that say near which temperature the sums should be taken.
-_PILOT_ROWS = 4096
 
 Progress = Callable[[int, int | None], None]
 
@@ -161,15 +157,19 @@ def score(
         *(weight, by, cluster, tokens, bytes, words),
     )
     options = Options(worst, bootstrap, level, zero, eps, bad_labels, rules)
-    run = _Run(asked, options, batch_rows, None if labels is None else str(labels), on, progress)
-    is_files = isinstance(source, str | PathLike) or _are_paths(source)
-    if state is not None and not is_files:
-        message = "`state` goes with files, which can be told apart when the run goes on; write the table to one"
-        raise OptionError(message)
-    with quiet():
-        result = run.files(expand(source), engine, workers, address, state) if is_files else run.table(source)
+    advance = _Advance(progress)
+    if not are_files(source):
+        result = _of_table(source, asked, options, batch_rows, labels, state, advance)
+    else:
+        kept = StateFile(state) if state is not None else None
+        anchors = None if kept is None or kept.score is None else kept.score.options.anchors
+        with quiet():
+            prepared = prepare(
+                *(expand(source), asked, options), batch_rows=batch_rows, labels=labels, on=on, anchors=anchors
+            )
+            result = _of_files(prepared, kept, engine, workers, address, advance)
     if not result.rows:
-        _refuse_empty(result)
+        refuse_empty(result)
     doubt = _doubt(result)
     if doubt is not None:
         warnings.warn(doubt, UserWarning, stacklevel=2)
@@ -177,95 +177,80 @@ def score(
     return result
 
 
-class _Run:
-    """One call of `score`: what is the same for every way of doing the work."""
+class _Advance:
+    """Tells the caller how far the work has come; workers call it from their threads."""
 
-    def __init__(
-        self,
-        asked: Asked,
-        options: Options,
-        batch_rows: int | None,
-        labels: str | None,
-        on: str | None,
-        progress: Progress | None,
-    ) -> None:
-        self.asked, self.options, self.batch_rows = asked, options, batch_rows
-        self.labels, self.on, self.progress = labels, on, progress
-        self.done = 0
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress, self._done, self._lock = progress, 0, threading.Lock()
+        self.rows: int | None = None
 
-    def files(self, paths: Sequence[Any], engine: str, workers: int | None, address: str | None, state: Any) -> Score:
-        """Return the score of files, task by task."""
-        opened = [open_source(path) for path in paths]
-        notes: tuple[str, ...] = ()
-        if self.labels is not None:
-            from crossent.scoring.join import check_join
+    def __call__(self, rows: int) -> None:
+        with self._lock:
+            self._done += rows
+            if self._progress is not None:
+                self._progress(self._done, self.rows)
 
-            report = check_join(opened, self.labels, self.on)
-            self.on, notes = report.on, report.notes
-            opened = [open_joined(str(path), self.labels, self.on) for path in paths]
-        first = opened[0]
-        reading = understand(first, self.asked).with_notes(*notes)
-        kept = StateFile(state) if state is not None else None
-        options = self.options
-        if kept is not None and kept.score is not None:
-            options = replace(options, anchors=kept.score.options.anchors)
-        else:
-            options = replace(options, anchors=self._anchors(first, reading))
-        job = job_for(reading, options, self.batch_rows, self.labels, self.on)
-        tasks = plan(opened, job)
-        total = None if any(source.rows is None for source in opened) else sum(source.rows or 0 for source in opened)
-        result = Score()
-        if kept is not None:
-            result, tasks = kept.resume(tasks)
-            self._advance(sum(result.sources.values()), total)
-        for key, part in self._map(tasks, job, engine, workers, address, total):
+
+def _of_files(
+    prepared: Prepared, kept: StateFile | None, engine: str, workers: int | None, address: str | None, advance: _Advance
+) -> Score:
+    """Return the score of files, task by task."""
+    tasks = plan(prepared.sources, prepared.job)
+    advance.rows = prepared.rows
+    result = Score()
+    if kept is not None:
+        result, tasks = kept.resume(tasks)
+        advance(sum(result.sources.values()))
+    try:
+        for key, part in _parts(tasks, prepared.job, engine, workers, address, advance):
             result.merge(part)
             if kept is not None:
                 kept.done(key, result)
-        if kept is not None:
+    finally:
+        # What was done before an error or Ctrl-C counts.
+        if kept is not None and kept.keys:
             kept.save(result)
-        return result
-
-    def table(self, source: Any) -> Score:
-        """Return the score of Arrow data in memory or on its way."""
-        opened = open_source(source)
-        reading = understand(opened, self.asked)
-        job = job_for(reading, self.options, self.batch_rows)
-        return score_source(opened, job, on_rows=lambda rows: self._advance(rows, opened.rows))
-
-    def _map(
-        self, tasks: Sequence[Task], job: Job, engine: str, workers: int | None, address: str | None, total: int | None
-    ) -> Any:
-        if engine == "local":
-            on_rows = lambda rows: self._advance(rows, total)  # one use
-            function = functools.partial(score_task, job=job, on_rows=on_rows)
-            return local.map_tasks(function, tasks, min(workers or _threads.available_threads(), max(len(tasks), 1)))
-        on_part = lambda part: self._advance(sum(part.sources.values()), total)
-        return map_remote(engine, tasks, job, workers, address, on_part)
-
-    def _advance(self, rows: int, total: int | None) -> None:
-        self.done += rows
-        if self.progress is not None:
-            self.progress(self.done, total)
-
-    def _anchors(self, first: Source, reading: Reading) -> tuple[float, ...]:
-        """Return where to take sums for the temperature: at 1, and near the optimum of the first rows of the first file."""
-        if not reading.classes or first.rows is None or first.rows <= _PILOT_ROWS:
-            return (1.0,)
-        rows = min(_PILOT_ROWS, job_for(reading, self.options).batch_rows)
-        pilot = Score(reading, replace(self.options, bad_labels="count", bootstrap=0))
-        batches = read_batches(first, reading.columns, rows, text_types(reading, first.schema))
-        pilot.update(next(batches))
-        return tuple(sorted({1.0, anchor_for(pilot.temperature)}))
+    return result
 
 
-def _are_paths(source: Any) -> bool:
+def _parts(
+    tasks: Sequence[Task], job: Job, engine: str, workers: int | None, address: str | None, advance: _Advance
+) -> Iterator[tuple[str, Score]]:
+    if engine != "local":
+        return map_remote(engine, tasks, job, workers, address, lambda part: advance(sum(part.sources.values())))
+    if address is not None:
+        message = "`address` goes with the engines 'dask', 'ray' and 'spark'; the engine 'local' has none"
+        raise OptionError(message)
+    function = functools.partial(score_task, job=job, on_rows=advance)
+    return local.map_tasks(function, tasks, min(workers or available_threads(), max(len(tasks), 1)))
+
+
+def _of_table(
+    source: Any, asked: Asked, options: Options, batch_rows: int | None, labels: Any, state: Any, advance: _Advance
+) -> Score:
+    """Return the score of Arrow data in memory or on its way."""
+    for name, given in (("state", state), ("labels", labels)):
+        if given is not None:
+            message = f"`{name}` goes with files, which can be read again; write the table to one"
+            raise OptionError(message)
+    opened = open_source(source)
+    job = job_for(understand(opened, asked), options, batch_rows)
+    advance.rows = opened.rows
+    with quiet():
+        return score_source(opened, job, on_rows=advance)
+
+
+def are_files(source: Any) -> bool:
+    """Say whether a source is a path or several."""
+    if isinstance(source, str | PathLike):
+        return True
     return (
         isinstance(source, list | tuple) and bool(source) and all(isinstance(each, str | PathLike) for each in source)
     )
 
 
-def _refuse_empty(result: Score) -> None:
+def refuse_empty(result: Score) -> None:
+    """Raise SourceError for a score of no rows."""
     reading = result.reading
     column = reading.label_column or reading.prediction_columns[0]
     what = "labels" if reading.label_column else "numbers"

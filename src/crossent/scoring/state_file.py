@@ -1,10 +1,7 @@
 """A file that keeps a score and the tasks in it, always both or neither: a run that ends early goes on from it."""
 
-import os
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
@@ -12,6 +9,7 @@ from crossent.errors import SourceError
 from crossent.scoring.result import Score
 from crossent.scoring.state.encoding import decode, encode
 from crossent.scoring.tasks import Task
+from crossent.scoring.whole_file import check_writable, write_whole
 from crossent.scoring.wording import one_line
 
 # What a kill may cost in work done twice, and how often the disk is written to.
@@ -29,8 +27,7 @@ class StateFile:
         if self.path.exists():
             self._load()
         else:
-            # Fails now, not after hours of work.
-            write_whole(self.path, encode({}))
+            check_writable(self.path, "state")
 
     def resume(self, tasks: Sequence[Task]) -> tuple[Score, list[Task]]:
         """Return the score so far and the tasks that are left; raise SourceError where a file has changed."""
@@ -68,30 +65,6 @@ class StateFile:
             assert isinstance(content, bytes)
             self.score = Score.from_bytes(content)
             self.keys = {str(key) for key in fields["tasks"]}
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it; raise SourceError where that cannot be done."""
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(temporary).unlink()
-            raise
-    except OSError as error:
-        message = f"'{path}' must be a file that can be written: {one_line(error)}"
-        raise SourceError(message) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _piece_of(key: str) -> str:

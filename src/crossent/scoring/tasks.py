@@ -35,8 +35,7 @@ class Job:
     reading: Reading
     options: Options
     batch_rows: int
-    labels: str | None = None
-    on: str | None = None
+    labels: Any = None  # a LabelFile, to join with
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,10 @@ class Task:
     piece: Piece
 
 
-def job_for(
-    reading: Reading, options: Options, batch_rows: int | None = None, labels: str | None = None, on: str | None = None
-) -> Job:
+def job_for(reading: Reading, options: Options, batch_rows: int | None = None, labels: Any = None) -> Job:
     """Return the job; unless given, batches hold 2**21 predictions."""
     rows = batch_rows or max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(1, len(reading.classes))))
-    return Job(reading, options, rows, labels, on)
+    return Job(reading, options, rows, labels)
 
 
 def plan(sources: Sequence[Source], job: Job) -> list[Task]:
@@ -70,7 +67,7 @@ def plan(sources: Sequence[Source], job: Job) -> list[Task]:
 
 def score_task(task: Task, job: Job, on_rows: Callable[[int], None] | None = None) -> Score:
     """Return the score of one piece."""
-    return score_source(open_joined(task.path, job.labels, job.on), job, task.piece, on_rows)
+    return score_source(joined(open_source(task.path), job.labels), job, task.piece, on_rows)
 
 
 def run_task(task: Task, job: Job) -> bytes:
@@ -90,14 +87,13 @@ def read_result(result: bytes) -> Score:
     return Score.from_bytes(result[1:])
 
 
-def open_joined(path: str, labels: str | None, on: str | None) -> Source:
-    """Return the reader of a file, joined with the labels of another where there is one."""
-    source = open_source(path)
+def joined(source: Source, labels: Any) -> Source:
+    """Return the reader of a file, joined with a LabelFile where there is one."""
     if labels is None:
         return source
-    from crossent.scoring.join import JoinedSource
+    from crossent.scoring.joined_source import JoinedSource
 
-    return JoinedSource.open(source, labels, on)
+    return JoinedSource.open(source, labels)
 
 
 def score_source(

@@ -123,6 +123,8 @@ def _minimum(
     """Return where the slope of a convex function is 0: Newton's steps, halved into the bracket where they leave it."""
     for _ in range(_STEPS):
         _, slope, curvature = at(b)
+        if slope == 0.0:  # where every temperature costs the same, none is better
+            return b
         low, high = (b, high) if slope < 0.0 else (low, b)
         step = -slope / curvature if curvature > 0.0 else math.inf
         following = b + step

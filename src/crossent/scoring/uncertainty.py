@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from crossent.arrays.exact_sum import ExactSum
 from crossent.scoring.state.exact_vector import LOWEST
 from crossent.scoring.state.keyed_sums import KeyedSums
 from crossent.scoring.state.resamples import Resamples
@@ -57,14 +58,7 @@ def cluster_interval(clusters: KeyedSums, level: float) -> Interval:
     factor G / (G - 1) of G clusters.
     """
     weights, losses = clusters.sums["finite_weight"].integers(), clusters.sums["loss"].integers()
-    weight, loss = sum(weights), sum(losses)
-    used = [(w, l) for w, l in zip(weights, losses, strict=True) if w]
-    if not weight or len(used) < 2:
-        return Interval("cluster", level, math.nan, math.nan, math.nan, len(used))
-    # sum over clusters of (L_g - m W_g)**2 with m = loss / weight, over a common denominator
-    squares = sum((l * weight - loss * w) ** 2 for w, l in used)
-    variance = squares * len(used) / (weight**4 * (len(used) - 1))
-    return _around("cluster", loss / weight, math.sqrt(variance), level, len(used))
+    return _clustered(list(zip(weights, losses, strict=True)), level)
 
 
 def bootstrap_interval(resamples: Resamples, level: float) -> Interval:
@@ -75,6 +69,32 @@ def bootstrap_interval(resamples: Resamples, level: float) -> Interval:
     tail = (1.0 - level) / 2.0
     low, high = (float(value) for value in np.quantile(means, [tail, 1.0 - tail]))
     return Interval("bootstrap", level, float(np.std(means, ddof=1)), low, high, len(means))
+
+
+def mean_interval(
+    rows: int, sums: dict[str, ExactSum], clusters: list[tuple[ExactSum, ExactSum]] | None, level: float
+) -> Interval:
+    """Return the interval of a paired difference, by row or, where weights and sums of clusters are given, by cluster."""
+    if clusters is not None:
+        pairs = [(weight.as_integer_ratio()[0], total.as_integer_ratio()[0]) for weight, total in clusters]
+        return _clustered(pairs, level)
+    names = {"finite_weight": "weight", "loss": "difference", "weight_squared": "weight_squared"}
+    names |= {"squared_loss": "cross", "squared_loss_squared": "squares"}
+    ratios = {name: sums[own].as_integer_ratio() for name, own in names.items()}
+    unit = ratios["loss"][1]
+    return _normal("normal", rows, {name: numerator for name, (numerator, _) in ratios.items()}, unit, level)
+
+
+def _clustered(pairs: list[tuple[int, int]], level: float) -> Interval:
+    """Return the interval from the weight and the sum of each cluster, as whole numbers in one unit."""
+    used = [(weight, total) for weight, total in pairs if weight]
+    weight, total = sum(pair[0] for pair in used), sum(pair[1] for pair in used)
+    if len(used) < 2:
+        return Interval("cluster", level, math.nan, math.nan, math.nan, len(used))
+    # sum over clusters of (L_g - m W_g)**2 with m = total / weight, over a common denominator
+    squares = sum((own * weight - total * share) ** 2 for share, own in used)
+    variance = squares * len(used) / (weight**4 * (len(used) - 1))
+    return _around("cluster", total / weight, math.sqrt(variance), level, len(used))
 
 
 def _normal(method: str, rows: int, sums: dict[str, int], unit: int, level: float) -> Interval:

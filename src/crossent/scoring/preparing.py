@@ -1,0 +1,68 @@
+"""Files made ready to be scored: opened, joined with their labels, understood, and cut into tasks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from crossent.scoring.columns import Asked
+from crossent.scoring.options import Options
+from crossent.scoring.reading import Reading, text_types, understand
+from crossent.scoring.result import Score
+from crossent.scoring.sources.opening import open_source, read_batches
+from crossent.scoring.sources.source import Source
+from crossent.scoring.tasks import Job, job_for, joined
+from crossent.scoring.temperature import anchor_for
+
+# Rows that say near which temperature the sums should be taken.
+_PILOT_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Open files and what is to be done with them."""
+
+    sources: tuple[Source, ...]
+    job: Job
+
+    @property
+    def rows(self) -> int | None:
+        """Rows in all; None where a file does not say."""
+        counts = [source.rows for source in self.sources]
+        return None if None in counts else sum(count or 0 for count in counts)
+
+
+def prepare(
+    paths: Sequence[Path],
+    asked: Asked,
+    options: Options,
+    *,
+    batch_rows: int | None = None,
+    labels: Any = None,
+    on: str | None = None,
+    anchors: tuple[float, ...] | None = None,
+) -> Prepared:
+    """Return the files as they are to be read; `anchors` are those of an old score that goes on."""
+    sources = [open_source(path) for path in paths]
+    label_file, notes = None, ()
+    if labels is not None:
+        from crossent.scoring.join import check_join
+
+        report = check_join(sources, labels, on)
+        label_file, notes = report.label_file, report.notes
+        sources = [joined(source, label_file) for source in sources]
+    reading = understand(sources[0], asked).with_notes(*notes)
+    if anchors is None:
+        anchors = _anchors(sources[0], reading, options)
+    job = job_for(reading, replace(options, anchors=anchors), batch_rows, label_file)
+    return Prepared(tuple(sources), job)
+
+
+def _anchors(first: Source, reading: Reading, options: Options) -> tuple[float, ...]:
+    """Return where to take sums for the temperature: at 1, and near the optimum of the first rows of the first file."""
+    if not reading.classes or first.rows is None or first.rows <= _PILOT_ROWS:
+        return (1.0,)
+    rows = min(_PILOT_ROWS, job_for(reading, options).batch_rows)
+    pilot = Score(reading, replace(options, bad_labels="count", zero="inf", eps=None, bootstrap=0))
+    pilot.update(next(read_batches(first, reading.columns, rows, text_types(reading, first.schema))))
+    return tuple(sorted({1.0, anchor_for(pilot.temperature)}))
