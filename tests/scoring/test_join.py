@@ -5,43 +5,25 @@ import math
 import os
 import pickle
 import re
-import subprocess
 import sys
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from crossent.errors import MissingExtraError, SourceError
 from crossent.scoring import joined_source
 from crossent.scoring.join import JoinedSource, check_join
 from crossent.scoring.sources.opening import open_source, read_batches
+from tests.scoring.joining import assert_refused, both
 from tests.scoring.sources.whole import joined
 
 pytest.importorskip("duckdb", minversion="2.0")
 
 NAMES = ["ä", "cat", "o'clock", ""]
-
-
-def both(predictions, labels, on=None, columns=None, batch_rows=7, types=None):
-    """Return the report, and the columns of the joined source."""
-    paths = predictions if isinstance(predictions, list) else [predictions]
-    sources = [open_source(path) for path in paths]
-    report = check_join(sources, labels, on)
-    source = JoinedSource.open(sources[0], report.label_file)
-    names = columns or source.schema.names
-    return report, joined(read_batches(source, names, batch_rows, types or {}))
-
-
-def assert_refused(text, predictions, labels, on=None):
-    with pytest.raises(SourceError, match=re.escape(text)) as caught:
-        both(predictions, labels, on)
-    assert str(caught.value) == text
 
 
 def shuffled(rows, seed=0):
@@ -74,7 +56,7 @@ def test_pieces_batches_and_chunks_change_nothing(write, monkeypatch, chunk_rows
     predictions, labels = shuffled(97)
     path = write(predictions, rows_per_batch=10)
     report, whole = both(path, write(labels, "truth.csv"), batch_rows=1000)
-    source = pickle.loads(pickle.dumps(JoinedSource.open(open_source(path), report.label_file)))
+    source = pickle.loads(pickle.dumps(JoinedSource(open_source(path), report.label_file)))
     pieces = source.pieces(source.schema.names, 20)
     assert len(pieces) == 5
     for batch_rows in (1, 3, 64):
@@ -111,9 +93,21 @@ def test_label_values_and_types_survive(write, kind, values):
     labels = pa.table({"id": [3, 1, 2], "target": pa.array(values, kind)})
     report, found = both(write({"id": [1, 2, 3, 4]}), write(labels, "labels.arrow"))
     assert found["target"] == [values[1], values[2], values[0], None]
-    source = JoinedSource.open(open_source(write({"id": [1]})), report.label_file)
+    source = JoinedSource(open_source(write({"id": [1]})), report.label_file)
     batch = next(read_batches(source, ["target"], 9, {}))
     assert batch.schema.field("target").type == source.schema.field("target").type
+
+
+def test_class_names_in_the_metadata_of_the_labels_are_kept(write):
+    content = {"info": {"features": {"target": {"names": ["no", "yes"]}}}}
+    labels = pa.table({"id": [1], "target": [0]}).replace_schema_metadata(
+        {"huggingface": json.dumps(content), "pandas": "of the labels"}
+    )
+    predictions = pa.table({"id": [1]}).replace_schema_metadata({"pandas": "of the predictions"})
+    source = open_source(write(predictions))
+    schema = JoinedSource(source, check_join([source], write(labels, "l.parquet")).label_file).schema
+    assert json.loads(schema.metadata[b"huggingface"]) == content
+    assert schema.metadata[b"pandas"] == b"of the predictions"
 
 
 def test_nan_stays_nan_and_is_not_missing(write):
@@ -316,7 +310,7 @@ def test_files_of_labels_that_cannot_be_read(tmp_path, write):
 
 def test_a_file_of_labels_that_vanishes_after_the_check(write):
     predictions, labels = write({"id": [1]}), write({"id": [1], "y": [1]}, "l.parquet")
-    source = JoinedSource.open(open_source(predictions), check_join([open_source(predictions)], labels).label_file)
+    source = JoinedSource(open_source(predictions), check_join([open_source(predictions)], labels).label_file)
     labels.unlink()
     text = f"`labels` must be readable, '{labels}' is not: [Errno 2] No such file or directory: '{labels}'"
     with pytest.raises(SourceError, match=re.escape(text)) as caught:
@@ -346,48 +340,26 @@ def test_a_stream_can_be_read_once_only_and_a_table_again(write):
     assert_refused(f"{text}give a table or write it to a file", table.to_reader(), labels)
 
 
-def test_columns_that_cannot_hold_labels_are_skipped_with_the_reason(write):
-    labels = write({"id": [1], "target": [1], "when": [datetime(2024, 1, 1)]}, "l.parquet")
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (pa.timestamp("us"), datetime(2024, 1, 1)),
+        (pa.binary(), b"a"),
+        (pa.struct([("a", pa.int64())]), {"a": 1}),
+        (pa.list_(pa.string()), ["a"]),
+        (pa.list_view(pa.float64()), [0.5]),
+        (pa.decimal256(50, 2), Decimal("0.25")),
+    ],
+    ids=str,
+)
+def test_columns_that_cannot_hold_labels_are_skipped_with_the_reason(write, kind, value):
+    labels = write(pa.table({"id": [1], "target": [1], "other": pa.array([value], kind)}), "l.arrow")
     report, found = both(write({"id": [1]}), labels)
     assert found == {"id": [1], "target": [1]}
     assert dict(report.label_file.skipped) == {
-        "when": f"`when` must hold class ids, names, numbers or lists of numbers, in '{labels}' it holds timestamp[us]; "
+        "other": f"`other` must hold class ids, names, numbers or lists of numbers, in '{labels}' it holds {kind}; "
         "write it as one of them"
     }
-
-
-@pytest.mark.parametrize("mark", ["Usage", "Indicator", "usage"])
-def test_rows_that_are_not_public_have_no_label(write, mark):
-    labels = write({"id": range(7), "target": range(7), mark: ["Public"] * 4 + ["Private"] * 2 + ["Ignored"]}, "l.csv")
-    report, found = both(write({"id": [6, 0, 5, 3]}), labels)
-    assert found == {"id": [6, 0, 5, 3], "target": [None, 0, None, 3]}
-    assert (report.public, report.excluded) == (4, 2)
-    assert report.notes[-1] == f"{labels} marks 4 of 7 rows Public in {mark}; only these are scored."
-
-
-def test_marks_that_are_all_public_or_none_or_something_else(write):
-    predictions = write({"id": [1, 2]})
-    labels = write({"id": [1, 2], "target": [0, 1], "Usage": ["Public", "Public"]}, "l.csv")
-    report, found = both(predictions, labels)
-    assert (report.notes, report.excluded, found["target"]) == ((), 0, [0, 1])
-    labels = write({"id": [1, 2], "target": [0, 1], "Usage": ["Private", "Private"]}, "l.csv")
-    text = f"`labels` must mark rows Public in 'Usage', '{labels}' marks none of its 2; drop that column to score every row"
-    assert_refused(text, predictions, labels)
-    labels = write({"id": [1, 2], "target": [0, 1], "Usage": ["Public", "heavy"]}, "l.csv")
-    assert both(predictions, labels)[1]["Usage"] == ["Public", "heavy"]
-
-
-def test_a_one_hot_solution_becomes_names(write):
-    predictions = write({"id": [3, 1, 2, 9], "Status_C": [0.5] * 4, "Status_D": [0.5] * 4}, "p.csv")
-    solution = {"id": [1, 2, 3], "Status_C": [1, 0, 0], "Status_D": [0, 1, 0], "Usage": ["Public", "Public", "Private"]}
-    labels = write(solution, "solution.csv")
-    report, found = both(predictions, labels, "id")
-    assert found["target"] == [None, "Status_C", "Status_D", None]
-    assert found["Status_C"] == [0.5] * 4
-    assert report.excluded == 1
-    labels = write({name: solution[name] for name in ("id", "Status_C", "Status_D")}, "solution.parquet")
-    text = "`labels` must have one 1 and otherwise 0 in Status_C, Status_D, which are columns of the predictions too, row 2 "
-    assert_refused(f"{text}of '{labels}' has not; rename what is no such label", predictions, labels, "id")
 
 
 def test_a_missing_duckdb_is_one_sentence(write, monkeypatch):
@@ -396,50 +368,3 @@ def test_a_missing_duckdb_is_one_sentence(write, monkeypatch):
     with pytest.raises(MissingExtraError, match=re.escape(text)) as caught:
         both(write({"id": [1]}), write({"id": [1], "y": [1]}, "l.parquet"))
     assert str(caught.value) == text
-
-
-# VmHWM is the peak of this process. Reads the labels of every row and adds them up.
-MEASURE = """
-import json, sys, tempfile
-from pathlib import Path
-tempfile.tempdir = sys.argv[3]
-from crossent.scoring.join import JoinedSource, check_join
-from crossent.scoring.sources.opening import open_source, read_batches
-predictions, labels, _, piece_rows = sys.argv[1:]
-report = check_join([open_source(predictions)], labels)
-source = JoinedSource.open(open_source(predictions), report.label_file)
-rows = total = 0
-for piece in source.pieces(["y"], int(piece_rows)):
-    for batch in read_batches(source, ["y", "id"], 65536, {}, piece):
-        rows += batch.num_rows
-        total += sum(y * 7 + row for row, y in enumerate(batch.column("y").to_pylist()))
-status = Path("/proc/self/status").read_text().splitlines()
-peak_mb = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1e3
-json.dump({"rows": rows, "total": total, "alone": report.labels_without_prediction, "peak_mb": peak_mb}, sys.stdout)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
-@pytest.mark.parametrize("is_text", [False, True], ids=["numbers", "text"])
-def test_memory_stays_bounded_and_folders_are_removed(tmp_path, is_text):
-    rows = 3_000_000
-    numbers = np.random.default_rng(0).permutation(rows)
-    keys = [f"key-{number:012}-abcdefgh" for number in numbers] if is_text else numbers
-    predictions, labels, temporary = tmp_path / "p.parquet", tmp_path / "l.parquet", tmp_path / "tmp"
-    temporary.mkdir()
-    parquet.write_table(pa.table({"id": keys, "y": numbers % 1009}), labels)
-    parquet.write_table(pa.table({"id": keys[::-1][: rows - 5]}), predictions, row_group_size=2**16)
-    expected = (numbers[::-1][: rows - 5] % 1009).sum() * 7
-    for piece_rows in (rows, 2**20):
-        command = [sys.executable, "-c", MEASURE, predictions, labels, temporary, str(piece_rows)]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert ran.returncode == 0, ran.stderr
-        found = json.loads(ran.stdout)
-        positions = sum(count * (count - 1) // 2 for count in [2**16] * (found["rows"] // 2**16))
-        last = found["rows"] % 2**16
-        assert found["rows"] == rows - 5
-        assert found["alone"] == 5
-        assert found["total"] == expected + positions + last * (last - 1) // 2
-        assert found["peak_mb"] < 400, found
-        assert list(Path(temporary).iterdir()) == []

@@ -11,7 +11,7 @@ import numpy as np
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import pa
-from crossent.scoring.columns import is_text
+from crossent.scoring.column_types import is_text
 from crossent.scoring.duck import connection
 from crossent.scoring.join_key import Key, as_text
 from crossent.scoring.joined_source import JoinedSource

@@ -6,7 +6,7 @@ from typing import Any
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import pa
-from crossent.scoring.columns import is_text
+from crossent.scoring.column_types import is_text
 from crossent.scoring.sources.opening import read_batches
 from crossent.scoring.sources.source import Piece, Source
 from crossent.scoring.wording import listed, one_line

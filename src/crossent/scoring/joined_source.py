@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from crossent.errors import SourceError
 from crossent.scoring.arrow import pa
 from crossent.scoring.duck import connection
-from crossent.scoring.label_file import LabelFile, open_labels
+from crossent.scoring.label_file import LabelFile
 from crossent.scoring.label_table import LabelTable, label_table
 from crossent.scoring.sources.source import Piece, Source
 from crossent.scoring.wording import one_line
@@ -21,7 +20,7 @@ from crossent.scoring.wording import one_line
 # has this many rows at most.
 _MOST_ROWS = 2**20
 _FEWEST_ROWS = 2**14
-_BYTES = 2**25
+_BYTES = 2**24
 
 # A reader that only looks at the first rows does not wait for a million.
 _FIRST_ROWS = 2**12
@@ -38,15 +37,6 @@ class JoinedSource:
 
     predictions: Source
     labels: LabelFile
-
-    @classmethod
-    def open(
-        cls, predictions: Source, labels: str | PathLike[str] | LabelFile, on: str | None = None
-    ) -> "JoinedSource":
-        """Join the file that `check_join` understood, or one that is only compared with these predictions."""
-        if isinstance(labels, LabelFile):
-            return cls(predictions, labels)
-        return cls(predictions, open_labels(labels, [predictions], on))
 
     @property
     def path(self) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import compute, pa
-from crossent.scoring.columns import can_be_label, is_list, is_number, is_text
+from crossent.scoring.column_types import can_be_label, is_list, is_number, is_text
 from crossent.scoring.join_key import Key, key_name, key_of
 from crossent.scoring.names import ROW_NUMBERS
 from crossent.scoring.sources.opening import open_source, read_batches
@@ -118,7 +118,9 @@ def open_labels(labels: str | PathLike[str], sources: Sequence[Source], on: str 
             f"`labels` must have a column beside the key '{key.name}' that can hold labels, '{source.path}' has none"
         )
         raise SourceError(message)
-    schema = pa.schema(list(added.items()), metadata=source.schema.metadata)
+    # Names of classes belong to the labels; what pandas notes is of its own index, which is not added.
+    metadata = {name: value for name, value in (source.schema.metadata or {}).items() if name != b"pandas"}
+    schema = pa.schema(list(added.items()), metadata=metadata)
     return LabelFile(
         source, key, schema, {name: why for name, why in skipped.items() if name not in taken}, mark, one_hot
     )
@@ -173,6 +175,8 @@ def _declared(kind: Any) -> Any:
         return None
     if can_be_label(kind) or is_number(kind):
         return kind
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        return None  # pyarrow 26.0.1 casts a list view to a list with an offset too few
     return pa.list_(kind.value_type) if is_list(kind) else None
 
 

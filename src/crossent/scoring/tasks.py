@@ -93,7 +93,7 @@ def joined(source: Source, labels: Any) -> Source:
         return source
     from crossent.scoring.joined_source import JoinedSource
 
-    return JoinedSource.open(source, labels)
+    return JoinedSource(source, labels)
 
 
 def score_source(
