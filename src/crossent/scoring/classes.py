@@ -52,6 +52,13 @@ def map_classes(
     return mapped, reason
 
 
+def can_be_named(predictions: Predictions, width: int, names: Sequence[str]) -> bool:
+    """Return whether the names, in the order of the ids, fit the predictions."""
+    numbers = {str(position) for position in range(width)}
+    fits = predictions.is_vector or set(predictions.names) in (set(names), numbers)
+    return len(set(names)) == len(names) == width and fits
+
+
 def _declared(predictions: Predictions, width: int, names: list[str]) -> tuple[list[str], list[str]]:
     if len(names) != width:
         message = f"`classes` must have {width} names, one per prediction, got {len(names)}: {listed(names)}"

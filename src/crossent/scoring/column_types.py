@@ -20,6 +20,19 @@ def can_be_label(kind: Any) -> bool:
     return bool(is_text(value) or pa.types.is_integer(value) or pa.types.is_boolean(value))
 
 
+def label_type(kind: Any) -> Any:
+    """Return the type of the labels in a column: behind codes, or in lists of one, as Keras writes them."""
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    return number_type(kind) if is_vector(kind) and fixed_width(kind) == 1 else kind
+
+
+def is_usable_label(kind: Any) -> bool:
+    """Return whether labels can be read from a column, be it that floats turn out to be whole numbers."""
+    plain = label_type(kind)
+    return can_be_label(plain) or bool(pa.types.is_floating(plain))
+
+
 def is_list(kind: Any) -> bool:
     """Return whether each row is a list of numbers, whatever the layout."""
     return is_list_of_any(kind) and is_number(kind.value_type)

@@ -6,22 +6,15 @@ from typing import Any
 
 from crossent.errors import OptionError, SourceError
 from crossent.scoring.arrow import pa
-from crossent.scoring.column_types import can_be_label, is_list, is_number, is_text, is_vector, number_type
+from crossent.scoring.column_types import is_number, is_vector, number_type
 from crossent.scoring.kinds import Kind
 from crossent.scoring.names import LABELS, SEPARATORS, common_prefix, split_prefix, split_truth, whole_name_kind
 from crossent.scoring.wording import listed
 
-# The types of columns are asked here by whoever reads columns.
-__all__ = [
-    *("Asked", "Predictions", "can_be_label", "class_parts", "is_list", "is_number", "is_text", "is_vector"),
-    *("labels_by_name", "list_left_over", "predictions_by_name", "predictions_by_request"),
-    *("refuse_skipped", "skipped_predictions"),
-]
-
 _BY_NAME = "by their name"
 
 # Spark ML's rawPrediction: for two classes (-m, m), whose softmax is not the probability of the model.
-_SPARK_MARGINS = "rawprediction"
+SPARK_MARGINS = "rawprediction"
 _INPUTS = ("features", "embedding", "embeddings")
 
 
@@ -105,6 +98,9 @@ def predictions_by_request(schema: Any, label: str | None, kind: Kind, asked: st
         if asked in names and is_vector(schema.field(asked).type):
             return Predictions((asked,), (), kind, reason)
         chosen = [name for name in names if name.startswith(asked) and name != label and name != asked]
+        if asked in names:  # `p` is the beginning of `p_cat` and `p_dog`, not of `price` and `pclass`
+            chosen = [name for name in chosen if name[len(asked)] in SEPARATORS + "0123456789"]
+            chosen = chosen if len(chosen) > 1 else []
         classes = [name[len(asked) :].lstrip(SEPARATORS) or name for name in chosen]
         if not chosen and asked not in names:
             message = (
@@ -112,8 +108,6 @@ def predictions_by_request(schema: Any, label: str | None, kind: Kind, asked: st
                 f"the columns are {listed(names)}"
             )
             raise SourceError(message)
-        if asked in names and not any(is_number(schema.field(name).type) for name in chosen):
-            chosen = []
         chosen = chosen or [asked]
     else:
         absent = [name for name in asked if name not in names]
@@ -153,7 +147,7 @@ def predictions_by_name(schema: Any, label: str | None) -> Predictions | None:
         if len(members) > 1 and (kinds[0] or all(is_number(schema.field(name).type) for name in columns)):
             found.append(Predictions(columns, classes, kinds[0], _BY_NAME))
     # `scores` beside `probs` is more likely a by-product than the prediction.
-    return _only(schema, [each for each in found if each.kind] or found)
+    return _only([each for each in found if each.kind] or found)
 
 
 def list_left_over(schema: Any, label: str | None) -> Predictions | None:
@@ -161,13 +155,13 @@ def list_left_over(schema: Any, label: str | None) -> Predictions | None:
     lists = [
         field
         for field in schema
-        if field.name != label and is_vector(field.type) and field.name.lower() not in (*LABELS, _SPARK_MARGINS)
+        if field.name != label and is_vector(field.type) and field.name.lower() not in (*LABELS, SPARK_MARGINS)
     ]
+    # Spark keeps the vector that a model was given beside what the model gave.
+    lists = [field for field in lists if field.name.lower() not in _INPUTS]
     lists = [field for field in lists if pa.types.is_floating(number_type(field.type))] or lists
-    # The vector that a model was given, as Spark keeps it beside what the model gave.
-    lists = [field for field in lists if field.name.lower() not in _INPUTS] or lists
-    found = _only(schema, [Predictions((field.name,), (), None, "") for field in lists])
-    margins = next((name for name in schema.names if name.lower() == _SPARK_MARGINS), None)
+    found = _only([Predictions((field.name,), (), None, "") for field in lists])
+    margins = next((name for name in schema.names if name.lower() == SPARK_MARGINS), None)
     if found is None and margins is not None:
         message = (
             f"`{margins}` of Spark is what its model made of a row: margins, votes or logits; write the column "
@@ -207,7 +201,7 @@ def class_parts(columns: Sequence[str]) -> list[str]:
     return [name[shared:] for name in columns]
 
 
-def _only(schema: Any, found: Sequence[Predictions]) -> Predictions | None:
+def _only(found: Sequence[Predictions]) -> Predictions | None:
     if len(found) > 1:
         message = (
             f"several columns could be the predictions: {listed(each.columns[0] for each in found)}; "

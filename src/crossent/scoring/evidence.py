@@ -1,5 +1,6 @@
 """What the first rows of a file say: which labels occur, whether numbers make up probabilities, what agrees with what."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,9 +25,8 @@ def label_texts(column: Any) -> list[str]:
         column = column.flatten()
     texts = set()
     for value in compute.unique(column).to_pylist():
-        if value is None or value == IGNORED_ID or value != value:
-            continue
-        texts.add(str(int(value)) if isinstance(value, float) and value.is_integer() else str(value))
+        if value is not None and value != IGNORED_ID and not (isinstance(value, float) and math.isnan(value)):
+            texts.add(_text(value))
     return sorted(texts, key=natural_order)
 
 
@@ -60,7 +60,7 @@ def are_shares(first: Any, columns: Sequence[str]) -> bool:
         column = first.column(columns[0])
         matrix = matrix_of(column, columns[0], width_of(column), 0).astype(np.float64)
     else:
-        matrix = np.column_stack([_as_floats(first.column(name)) for name in columns])
+        matrix = np.column_stack([floats(first.column(name)).astype(np.float64) for name in columns])
     return kind_by_evidence(matrix) == "probs"
 
 
@@ -78,10 +78,12 @@ def candidates_for_label(schema: Any, used: set[str]) -> list[str]:
 
 
 def agreement(labels: Any, predictions: NDArray[np.float64], names: Sequence[str]) -> float:
-    """Return the share of rows whose label is the class with the highest prediction."""
-    texts = np.array(["" if value is None else _text(value) for value in labels.to_pylist()], object)
-    tops = np.array(list(names), object)[np.nan_to_num(predictions, nan=-np.inf).argmax(axis=1)]
-    return float(np.mean(texts == tops)) if len(texts) else 0.0
+    """Return the share of rows whose label is a class with the highest prediction, ties included."""
+    places = {name: place for place, name in enumerate(names)}
+    chosen = np.array([places.get("" if value is None else _text(value), -1) for value in labels.to_pylist()])
+    predictions = np.nan_to_num(predictions, nan=-np.inf)
+    own = np.where(chosen >= 0, predictions[np.arange(len(chosen)), chosen], -np.inf)
+    return float(np.mean((chosen >= 0) & (own == predictions.max(axis=1)))) if len(chosen) else 0.0
 
 
 def has_readable_type(kind: Any) -> bool:
@@ -95,12 +97,6 @@ def values_per_row(kind: Any, unknown: int) -> int:
     if not pa.types.is_nested(kind) and not is_vector(kind):
         return 1
     return fixed_width(kind) or unknown
-
-
-def _as_floats(column: Any) -> NDArray[np.float64]:
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    return floats(column).astype(np.float64)
 
 
 def _text(value: Any) -> str:

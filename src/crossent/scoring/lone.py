@@ -4,18 +4,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from crossent.errors import SourceError
 from crossent.scoring.arrow import pa
 from crossent.scoring.column_types import fixed_width, is_vector
 from crossent.scoring.columns import Predictions
 from crossent.scoring.evidence import are_hard, label_texts, lie_in_unit_interval
 from crossent.scoring.kinds import Kind
-from crossent.scoring.names import SCALAR_NAMES, split_prefix, whole_name_kind
+from crossent.scoring.names import DOUBTFUL_LABELS, SCALAR_NAMES, split_prefix, whole_name_kind
+from crossent.scoring.vectors import floats
 from crossent.scoring.wording import listed
 
 # The endings of names that mean the second class, and the first one, whatever the classes are called.
 _SECOND = ("1", "pos", "positive", "true", "yes")
 _FIRST = ("0", "neg", "negative", "false", "no")
+
+# Probabilities of one class that are all at least 1/2 by chance, with half of the rows in each class: 1 file in 1000.
+_ENOUGH = 10
 
 _WORD = {"probs": "probability", "logits": "logit", "log_probs": "log-probability"}
 
@@ -53,9 +59,28 @@ def lone_by_name(schema: Any, label: str, first: Any) -> Predictions | None:
     return found[0] if found else None
 
 
-def with_rest(
-    predictions: Predictions, label: str, label_column: Any, classes: Sequence[str] | None
-) -> Predictions:
+def refuse_confidences(predictions: Predictions, label: str, first: Any) -> None:
+    """Raise SourceError where the column may be how sure a model was of the label that it predicted.
+
+    Pipelines of Hugging Face write {"label": "POSITIVE", "score": 0.99}: a prediction and its confidence, no truth.
+    """
+    column = predictions.columns[0]
+    if split_prefix(column) or is_vector(first.column(column).type):
+        return
+    values = floats(first.column(column)).astype(np.float64)
+    values = values[~np.isnan(values)]
+    is_pair = predictions.kind is None and label.strip().lower() in DOUBTFUL_LABELS
+    is_sure = predictions.kind in (None, "probs") and len(values) >= _ENOUGH and values.min() >= 0.5 < values.max()
+    if is_pair or is_sure:
+        why = "as pipelines write them" if is_pair else f"as '{column}' is at least 0.5 in each of the first rows"
+        message = (
+            f"`{column}` may be the confidence in a predicted class, {why}, and not the probability of one class; "
+            f"if it is that, say so with `probs` and name the truth with `target`"
+        )
+        raise SourceError(message)
+
+
+def with_rest(predictions: Predictions, label: str, label_column: Any, classes: Sequence[str] | None) -> Predictions:
     """Return the predictions with the names of both classes, the one that the column is about last."""
     column = predictions.columns[0]
     values = label_texts(label_column)
@@ -70,14 +95,13 @@ def with_rest(
     given = _class_of(parts[1] if parts else "", names, column)
     other = names[1 - given]
     kind: Kind = predictions.kind or "probs"
+    rest = "has the logit 0" if kind == "logits" else "gets the rest"
     note = (
         f"The column '{column}' is taken for the {_WORD[kind]} of class "
-        f"'{names[given]}' of '{label}', and '{other}' gets the rest; if it is that of '{other}', say so with "
+        f"'{names[given]}' of '{label}', and '{other}' {rest}; if it is that of '{other}', say so with "
         f"classes=['{names[given]}', '{other}']."
     )
-    return replace(
-        predictions, names=(other, names[given]), kind=kind, is_lone=True, notes=(*predictions.notes, note)
-    )
+    return replace(predictions, names=(other, names[given]), kind=kind, is_lone=True, notes=(*predictions.notes, note))
 
 
 def _two_classes(values: Sequence[str], label: str, column: str) -> list[str]:

@@ -44,7 +44,8 @@ def prepare(
 ) -> Prepared:
     """Return the files as they are to be read; `anchors` are those of an old score that goes on."""
     sources = [open_source(path) for path in paths]
-    label_file, notes = None, ()
+    label_file: Any = None
+    notes: tuple[str, ...] = ()
     if labels is not None:
         from crossent.scoring.join import check_join
 

@@ -16,6 +16,6 @@ def to_plain(reading: Reading) -> dict[str, Any]:
 
 def from_plain(plain: dict[str, Any]) -> Reading:
     """Return the reading; raise TypeError or KeyError where it is none."""
-    content = {name: tuple(value) if name in _TUPLES else value for name, value in plain.items()}
+    content: dict[str, Any] = {name: tuple(value) if name in _TUPLES else value for name, value in plain.items()}
     content["classes"] = tuple(ClassMapping(**each) for each in plain["classes"])
     return Reading(**content)

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossent.errors import LabelError, RangeError, SourceError
+from crossent.errors import LabelError, RangeError
 from crossent.scoring.arrow import compute, pa
 from crossent.scoring.classes import ClassMapping
-from crossent.scoring.columns import is_text
+from crossent.scoring.column_types import is_list, is_text, is_vector
+from crossent.scoring.evidence import IGNORED_ID
+from crossent.scoring.kinds import Kind
 from crossent.scoring.state.columns import Columns
+from crossent.scoring.vectors import floats, matrix_of
 from crossent.scoring.wording import listed
 
 # Labels that take no part in the cost.
@@ -19,38 +22,41 @@ MISSING = -1
 IGNORED = -2
 BAD = -3
 
-# What PyTorch, and with it most training code, writes for "this row has no label".
-_IGNORED_ID = -100
-
 # Shares that were written with five digits still sum to 1 within this.
 _SHARE_TOLERANCE = 1e-3
 
 
 def prediction_matrix(batch: Any, columns: tuple[str, ...], width: int, start: int) -> NDArray[np.float64]:
     """Return shape (rows, classes); a value that is missing is NaN."""
-    if batch.schema.field(columns[0]).type.num_fields:
-        return _lists(batch.column(columns[0]), columns[0], width, start).astype(np.float64)
+    if is_vector(batch.schema.field(columns[0]).type):
+        return matrix_of(batch.column(columns[0]), columns[0], width, start).astype(np.float64)
     matrix = np.empty((batch.num_rows, width))
     for position, name in enumerate(columns):
-        matrix[:, position] = _floats(batch.column(name))
+        matrix[:, position] = floats(batch.column(name))
     return matrix
 
 
-def prediction_columns(batch: Any, columns: tuple[str, ...], width: int, start: int, *, is_logarithm: bool) -> Columns:
+def prediction_columns(
+    batch: Any, columns: tuple[str, ...], width: int, start: int, *, kind: Kind, rest_class: int | None
+) -> Columns:
     """Return the predictions by class, as they lie in the batch where they are all float32 or all float64."""
-    shifts = np.zeros(batch.num_rows)
-    if batch.schema.field(columns[0]).type.num_fields:
-        matrix = _lists(batch.column(columns[0]), columns[0], width, start)
+    shifts, is_logarithm = np.zeros(batch.num_rows), kind != "probs"
+    if rest_class is not None:
+        given = prediction_matrix(batch, columns, 1, start)[:, 0]
+        pair = [np.ascontiguousarray(given), _rest(given, kind)]
+        return Columns(pair if rest_class == 1 else pair[::-1], shifts, is_logarithm)
+    if is_vector(batch.schema.field(columns[0]).type):
+        matrix = matrix_of(batch.column(columns[0]), columns[0], width, start)
         dtype = np.float32 if matrix.dtype in (np.float16, np.float32) else np.float64
         return Columns(np.ascontiguousarray(matrix.T, dtype), shifts, is_logarithm)
-    values = [_floats(batch.column(name)) for name in columns]
+    values = [floats(batch.column(name)) for name in columns]
     dtype = np.float32 if all(each.dtype in (np.float16, np.float32) for each in values) else np.float64
     return Columns([np.ascontiguousarray(each, dtype) for each in values], shifts, is_logarithm)
 
 
 def scalar_column(batch: Any, name: str) -> NDArray[np.float64]:
     """Return one number per row, NaN where it is missing."""
-    return np.ascontiguousarray(_floats(batch.column(name)), np.float64)
+    return np.ascontiguousarray(floats(batch.column(name)), np.float64)
 
 
 def weights_of(batch: Any, name: str, start: int) -> NDArray[np.float64]:
@@ -72,16 +78,27 @@ def texts_of(batch: Any, name: str) -> list[str]:
     return ["" if value is None else str(value) for value in column.to_pylist()]
 
 
-def whole_numbers(batch: Any, name: str, start: int) -> int:
-    """Return the sum of a column of counts; raise RangeError at the first that is none."""
+def whole_numbers(batch: Any, name: str, start: int) -> NDArray[np.float64]:
+    """Return a column of counts, NaN where one is missing; raise RangeError at the first that is none."""
     column = batch.column(name)
-    values = _floats(column)
-    strange = (values < 0.0) | (values != np.trunc(values))
+    values = floats(column).astype(np.float64)
+    strange = ~np.isnan(values) & ((values < 0.0) | (values != np.trunc(values)))
     if strange.any():
         row = int(np.flatnonzero(strange)[0])
         message = f"`{name}` must hold counts, row {start + row} has {column[row].as_py()!r}"
         raise RangeError(message)
-    return int(np.nansum(values))
+    return values
+
+
+def labels_there(batch: Any, name: str) -> NDArray[np.int64]:
+    """Return 0 where there is a label, whatever it is, else MISSING or IGNORED; shape (rows,)."""
+    column = batch.column(name)
+    labels = np.where(column.is_valid().to_numpy(zero_copy_only=False), 0, MISSING)
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        values = floats(column)
+        labels[np.isnan(values)] = MISSING
+        labels[values == IGNORED_ID] = IGNORED
+    return labels
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,8 @@ class Labels:
         column = batch.column(self.column)
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
+        if is_list(column.type):  # shape (rows, 1), as Keras writes labels
+            column = compute.list_element(column, 0)
         if not is_text(column.type):
             column = self._integers(column, start)
         elif column.type != pa.string():
@@ -105,8 +124,13 @@ class Labels:
         indices: NDArray[np.int64] = found.to_numpy(zero_copy_only=False).astype(np.int64)
         strange = (indices == MISSING) & column.is_valid().to_numpy(zero_copy_only=False)
         if strange.any():
-            if not is_text(column.type):
-                ignored = strange & (column.fill_null(0).to_numpy(zero_copy_only=False) == _IGNORED_ID)
+            if is_text(column.type):
+                # `cat, 0.5` in CSV is the label "cat"; a class that has the space keeps it.
+                found = compute.index_in(compute.utf8_trim_whitespace(column), value_set=self._values)
+                indices[strange] = found.fill_null(MISSING).to_numpy(zero_copy_only=False)[strange]
+                strange &= indices == MISSING
+            else:
+                ignored = strange & (column.fill_null(0).to_numpy(zero_copy_only=False) == IGNORED_ID)
                 indices[ignored] = IGNORED
                 strange &= ~ignored
             if strange.any() and not self.counts_bad:
@@ -138,7 +162,7 @@ class Labels:
             if value == max(numbers) + 1:
                 hint = "are the labels 1-based?"
             elif value < 0:
-                hint = f"a row without a label has {_IGNORED_ID} or nothing"
+                hint = f"a row without a label has {IGNORED_ID} or nothing"
         return LabelError(f"`{self.column}` must hold one of the classes {names}; row {row} has {value!r}: {hint}")
 
 
@@ -166,24 +190,12 @@ class Shares:
         return shares
 
 
-def _lists(column: Any, name: str, width: int, start: int) -> NDArray[Any]:
-    valid = column.is_valid().to_numpy(zero_copy_only=False)
-    if not pa.types.is_fixed_size_list(column.type):
-        lengths = compute.list_value_length(column).fill_null(width).to_numpy(zero_copy_only=False)
-        if np.any(lengths != width):
-            row = int(np.flatnonzero(lengths != width)[0])
-            message = f"`{name}` must hold {width} numbers in each row, row {start + row} has {lengths[row]}"
-            raise SourceError(message)
-    values = _floats(column.flatten()).reshape(-1, width)
-    if valid.all():
-        return values
-    matrix = np.full((len(column), width), np.nan, values.dtype if values.dtype.kind == "f" else np.float64)
-    matrix[valid] = values
-    return matrix
-
-
-def _floats(column: Any) -> NDArray[Any]:
-    if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
-        column = column.cast(pa.float64())
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return values
+def _rest(given: NDArray[np.float64], kind: Kind) -> NDArray[np.float64]:
+    """Return what the other of two classes has, NaN where the given one is."""
+    if kind == "logits":
+        return np.where(np.isnan(given), np.nan, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Near 0 log-probabilities lose digits in log1p, near -inf in expm1 (Maechler 2012, "log1mexp").
+        if kind == "log_probs":
+            return np.where(given > -np.log(2.0), np.log(-np.expm1(given)), np.log1p(-np.exp(given)))
+    return 1.0 - given

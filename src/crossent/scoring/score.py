@@ -221,8 +221,9 @@ def _parts(
     if address is not None:
         message = "`address` goes with the engines 'dask', 'ray' and 'spark'; the engine 'local' has none"
         raise OptionError(message)
-    function = functools.partial(score_task, job=job, on_rows=advance)
-    return local.map_tasks(function, tasks, min(workers or available_threads(), max(len(tasks), 1)))
+    threads = min(workers or available_threads(), max(len(tasks), 1))
+    function = functools.partial(score_task, job=job, on_rows=advance, reads_ahead=threads == 1)
+    return local.map_tasks(function, tasks, threads)
 
 
 def _of_table(

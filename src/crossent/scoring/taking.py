@@ -10,6 +10,7 @@ from crossent.scoring.accumulator import Accumulator
 from crossent.scoring.arrow import pa
 from crossent.scoring.kinds import SCALARS
 from crossent.scoring.losses import Stored, deviations, measure, measure_scalars
+from crossent.scoring.marks import public_rows, without_labels
 from crossent.scoring.options import Options
 from crossent.scoring.reading import Reading
 from crossent.scoring.rows import (
@@ -18,6 +19,7 @@ from crossent.scoring.rows import (
     MISSING,
     Labels,
     Shares,
+    labels_there,
     prediction_columns,
     scalar_column,
     texts_of,
@@ -25,6 +27,7 @@ from crossent.scoring.rows import (
     whole_numbers,
 )
 from crossent.scoring.state.scored_rows import Keys
+from crossent.scoring.top_k import truth_log_probs
 
 # Rows are said to miss a sum of 1 beyond the rounding of float32 probabilities, the usual way to store them.
 SUM_TOLERANCE = float(np.sqrt(np.finfo(np.float32).eps))
@@ -42,6 +45,10 @@ class Taker:
     def take(self, batch: Any, start: int) -> None:
         """Take in a batch whose first row is row `start` of the source."""
         reading = self.reading
+        public = public_rows(batch, reading.mark_column)
+        if public is not None:
+            truths = reading.target_columns or ((reading.label_column,) if reading.label_form != "none" else ())
+            batch = without_labels(batch, truths, ~public)
         ids = None if reading.id_column is None else batch.column(reading.id_column)
         keys = Keys(self.source, np.arange(start, start + batch.num_rows, dtype=np.int64), ids)
         weights = None if reading.weight_column is None else weights_of(batch, reading.weight_column, start)
@@ -49,17 +56,24 @@ class Taker:
             None if column is None else np.array(texts_of(batch, column), object)
             for column in (reading.group_column, reading.cluster_column)
         ]
-        self._count_language(batch, start)
         if reading.kind in SCALARS:
-            self._take_scalars(batch, keys, weights, names)
+            self._take_scalars(batch, start, keys, weights, names, public)
         else:
-            self._take_predictions(batch, start, keys, weights, names)
+            self._take_predictions(batch, start, keys, weights, names, public)
 
     def _take_predictions(
-        self, batch: Any, start: int, keys: Keys, weights: NDArray[np.float64] | None, names: Sequence[Any]
+        self,
+        batch: Any,
+        start: int,
+        keys: Keys,
+        weights: NDArray[np.float64] | None,
+        names: Sequence[Any],
+        public: NDArray[np.bool_] | None,
     ) -> None:
         counts, reading = self.state.totals.counts, self.reading
         labels, targets = self._labels(batch, start)
+        if public is not None:
+            labels[~public] = IGNORED
         counts["missing_labels"] += int(np.count_nonzero(labels == MISSING))
         counts["ignored_labels"] += int(np.count_nonzero(labels == IGNORED))
         bad = labels == BAD
@@ -68,13 +82,15 @@ class Taker:
             self.state.totals.add_bad_labels(texts_of(batch.filter(pa.array(bad)), reading.label_column))
         columns = prediction_columns(
             *(batch, reading.prediction_columns, len(reading.classes), start),
-            is_logarithm=reading.kind != "probs",
+            kind=reading.kind,
+            rest_class=reading.rest_class,
         )
         stored = Stored(keys, labels, columns, weights, targets)
         chosen = labels >= 0
         if weights is not None:
             counts["weightless"] += int(np.count_nonzero(chosen & (weights == 0.0)))
             chosen &= weights > 0.0
+        self._count_language(batch, start, chosen)
         if not chosen.all():
             stored, names = stored.taken(chosen), [None if each is None else each[chosen] for each in names]
         if not len(stored.labels):
@@ -95,11 +111,28 @@ class Taker:
         counts["unnormalised"] += int(np.count_nonzero(missed > SUM_TOLERANCE))
         self.state.totals.largest_deviation = max(self.state.totals.largest_deviation, float(missed.max(initial=0.0)))
 
-    def _take_scalars(self, batch: Any, keys: Keys, weights: NDArray[np.float64] | None, names: Sequence[Any]) -> None:
-        values = scalar_column(batch, self.reading.prediction_columns[0])
-        missing = ~batch.column(self.reading.prediction_columns[0]).is_valid().to_numpy(zero_copy_only=False)
-        self.state.totals.counts["missing_labels"] += int(np.count_nonzero(missing))
-        chosen = ~missing if weights is None else ~missing & (weights > 0.0)
+    def _take_scalars(
+        self,
+        batch: Any,
+        start: int,
+        keys: Keys,
+        weights: NDArray[np.float64] | None,
+        names: Sequence[Any],
+        public: NDArray[np.bool_] | None,
+    ) -> None:
+        values, labels, bounds = self._scalars(batch, start)
+        if public is not None:
+            labels[~public] = IGNORED
+        counts = self.state.totals.counts
+        counts["missing_labels"] += int(np.count_nonzero(labels == MISSING))
+        counts["ignored_labels"] += int(np.count_nonzero(labels == IGNORED))
+        chosen = labels >= 0
+        if weights is not None:
+            counts["weightless"] += int(np.count_nonzero(chosen & (weights == 0.0)))
+            chosen &= weights > 0.0
+        if bounds is not None:
+            counts["bounded"] += int(np.count_nonzero(bounds & chosen))
+        self._count_language(batch, start, chosen)
         if not chosen.all():
             keys, values = keys.taken(chosen), values[chosen]
             weights = None if weights is None else weights[chosen]
@@ -123,15 +156,28 @@ class Taker:
         )
         return labels, shares if self.reading.label_form == "soft" else None
 
-    def _count_language(self, batch: Any, start: int) -> None:
-        reading, counts = self.reading, self.state.totals.counts
+    def _scalars(
+        self, batch: Any, start: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_] | None]:
+        """Return what each row says of its truth, 0 or the sign of no label, and which values are only bounds."""
+        reading = self.reading
+        name = reading.prediction_columns[0]
+        if reading.listed_column is not None and reading.listed_kind is not None:
+            columns = (reading.label_column, reading.listed_column, name)
+            values, unlisted = truth_log_probs(batch, *columns, reading.listed_kind, start)
+            return values, labels_there(batch, reading.label_column), unlisted
+        missing = ~batch.column(name).is_valid().to_numpy(zero_copy_only=False)
+        is_bound = None if reading.bound_column is None else batch.column(reading.bound_column).fill_null(False)
+        bounds = None if is_bound is None else is_bound.to_numpy(zero_copy_only=False)
+        return scalar_column(batch, name), np.where(missing, MISSING, 0), bounds
+
+    def _count_language(self, batch: Any, start: int, chosen: NDArray[np.bool_]) -> None:
+        reading = self.reading
         for name, column in (
             ("tokens", reading.token_column),
             ("bytes", reading.byte_column),
             ("words", reading.word_column),
         ):
             if column is not None:
-                counts[name] += whole_numbers(batch, column, start)
-        if reading.bound_column is not None:
-            bounds = batch.column(reading.bound_column).fill_null(False)
-            counts["bounded"] += int(np.count_nonzero(bounds.to_numpy(zero_copy_only=False)))
+                numbers = whole_numbers(batch, column, start)[chosen]
+                self.state.totals.counts[name] += int(np.nansum(numbers))

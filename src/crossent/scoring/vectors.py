@@ -44,6 +44,8 @@ def floats(column: Any) -> NDArray[Any]:
     """Return a column of numbers as it is stored, NaN where it is missing."""
     if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
         column = column.cast(pa.float64())
+    elif pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values
 

@@ -37,7 +37,7 @@ class ParquetSource:
         groups = None if piece is None else list(piece.groups)
         # pre_buffer=True, pyarrow's default, keeps what it has read: apache/arrow#39808, seen with pyarrow 26.0.1.
         # Threads are the engine's: with several pieces at work, pyarrow's own would only get in their way.
-        with parquet.ParquetFile(self.path, pre_buffer=False) as file:
+        with parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=2**16) as file:
             batches = file.iter_batches(
                 batch_size=batch_rows, row_groups=groups, columns=list(columns), use_threads=False
             )
