@@ -34,6 +34,8 @@ _HOMES = {
     "show_config": "crossent.arrays.machine",
     "score": "crossent.scoring.score",
     "Score": "crossent.scoring.result",
+    "compare": "crossent.scoring.comparison",
+    "Comparison": "crossent.scoring.comparison",
     "explain": "crossent.explaining.explanation",
     "Explanation": "crossent.explaining.explanation",
 }
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from crossent.arrays.softmax_cross_entropy import cross_entropy, cross_entropy_and_grad
     from crossent.arrays.targets import TopKTargets
     from crossent.explaining.explanation import Explanation, explain
+    from crossent.scoring.comparison import Comparison, compare
     from crossent.scoring.result import Score
     from crossent.scoring.score import score
 

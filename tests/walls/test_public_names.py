@@ -12,6 +12,7 @@ import crossent
 
 # Written out on purpose: a name that appears or goes is a decision, with an entry in CHANGELOG.md.
 PUBLIC_NAMES = (
+    "Comparison",
     "ExactSum",
     "Explanation",
     "Score",
@@ -22,6 +23,7 @@ PUBLIC_NAMES = (
     "binary_cross_entropy_and_grad",
     "binary_cross_entropy_from_probs",
     "binary_cross_entropy_from_probs_and_grad",
+    "compare",
     "cross_entropy",
     "cross_entropy_and_grad",
     "cross_entropy_from_log_probs",
