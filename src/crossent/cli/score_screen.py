@@ -119,6 +119,8 @@ def _language(score: Score) -> list[str]:
     lines = [f"Perplexity {', '.join(parts)}"]
     if language.bits_per_byte is not None:
         lines.append(f"{language.bits_per_byte:.6g} bits per byte ({language.bytes:,} bytes)")
+    if language.unsized:
+        lines.append(f"[yellow]{_rows(language.unsized)} without a count of bytes: no bits per byte.[/yellow]")
     if language.bounded:
         lines.append(
             f"[yellow]{_rows(language.bounded)} with a loss that is at least what was counted: "

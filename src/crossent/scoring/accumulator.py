@@ -82,6 +82,7 @@ class Accumulator:
         weights: NDArray[np.float64] | None,
         groups: Sequence[str] | None = None,
         clusters: Sequence[str] | None = None,
+        targets: NDArray[np.float64] | None = None,
     ) -> None:
         """Take in rows with a label whose prediction is NaN or missing."""
         self.totals.update_undefined(weights, len(labels))
@@ -89,7 +90,7 @@ class Accumulator:
             if keyed is not None and names is not None:
                 keyed.update_undefined(names, weights)
         if self.shape.classes:
-            self.classes.update_undefined(labels, weights)
+            self.classes.update_undefined(labels, weights, targets)
 
     def merge(self, other: Self) -> None:
         """Take in the rows that `other` has seen; it stays as it is."""

@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 
 # Bins of equal width for the calibration error and the diagram; 16 divide 4096, so that both ways give the same number.
 EQUAL_BINS = 16
+# Of the weight, by the last bits that bins lack.
+_MOST_LOST = 1e-6
 # Steps of the isotonic curve that a picture shows.
 _MOST_STEPS = 200
 
@@ -85,10 +87,14 @@ class _Problem:
 
 
 def calibration_of(state: Accumulator, names: tuple[str, ...]) -> Calibration | None:
-    """Return the calibration of a state; None where only losses are known, or no row has any."""
+    """Return the calibration of a state; None where only losses are known, no row has any, or weights are dust."""
     if not state.shape.classes:
         return None
     if state.bins is not None:
+        # Bins keep weights down to 2**-60: of lighter ones, nothing that is worth a picture is left.
+        weight = math.fsum(state.losses.weight())
+        if not abs(math.fsum(state.bins.top.curve(0)[0]) - weight) <= _MOST_LOST * weight:
+            return None
         top, classes = _binned(state, names)
         note = f"from {BINS} bins, as there are more rows than are kept"
         if not classes:
@@ -134,7 +140,7 @@ def _binned(state: Accumulator, names: tuple[str, ...]) -> tuple[_Problem, list[
             # Wrong predictions of at least a half are in `wrong_top_loss`; below, -log(1 - p) is smooth within a bin.
             below = prediction < 0.5
             others = float(np.sum(weights[below] * (1.0 - truths[below]) * -np.log1p(-prediction[below])))
-            cost = (truth_losses[c] + wrong_losses[c] + others) / weights.sum()
+            cost = float(truth_losses[c] + wrong_losses[c] + others) / float(weights.sum())
             problems.append(_Problem(name, defined, prediction, weights, truths, math.inf if is_infinite else cost))
     return top_problem, problems
 

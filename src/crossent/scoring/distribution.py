@@ -15,7 +15,7 @@ _COARSE = 16
 
 @dataclass(frozen=True)
 class LossDistribution:
-    """Quantiles as pairs (level, nats), each within 0.8 %: losses are counted in bins 1.6 % wide.
+    """Quantiles as pairs (level, nats), each within 1.6 %: the mean of a bin that wide, so exact where its losses are equal.
 
     `worst_percent_share` is the part of the cost in the worst 1 % of the weight; NaN where the cost is infinite or 0. The
     histogram's first bin begins at 0, `infinite_weight` lies beyond its last edge.
@@ -45,7 +45,7 @@ def distribution_of(histogram: LossHistogram) -> LossDistribution:
     return LossDistribution(
         quantiles,
         _worst_share(weight, loss),
-        (0.0, *shown) if len(used) else (0.0,),
+        (0.0, *shown) if len(used) else (0.0, float(every[1])),
         (float(finite[0]), *coarse[first:last].tolist()),
         float(weight[-1]),
     )

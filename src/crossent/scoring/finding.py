@@ -78,6 +78,8 @@ class _Search:
         taken = {*([requested] if isinstance(requested, str) else requested), *beside}
         target = asked.target
         refuse_skipped(source.skipped, {*taken, *([target] if isinstance(target, str) else [])})
+        # Rows may be scored apart by their label.
+        taken -= {asked.by, asked.cluster} - {None}
         self.shares = share_columns(self.schema, target)
         self.named, self.label_reason = ([], "") if self.shares else self._named_labels(taken)
         # The index of a pandas table is neither, unless somebody says so.

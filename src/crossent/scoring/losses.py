@@ -16,13 +16,15 @@ from crossent.arrays.softmax_cross_entropy import cross_entropy
 from crossent.errors import ImpossibleEventError, ImpossibleEventWarning, NormalizationWarning, RangeError
 from crossent.scoring.kinds import Kind
 from crossent.scoring.options import KAGGLE_FLOOR, Options
-from crossent.scoring.state.columns import Columns
+from crossent.scoring.state.columns import Columns, logarithms
 from crossent.scoring.state.scored_rows import Keys, ScoredRows, measured
 
 Floats = NDArray[np.float64]
 
 # Sums of losses and of their squares have room for 2**85; no cost is that large but by mistake.
 _LARGEST_LOSS = 2.0**40
+# Squares of weights must fit, too: sums by group and class run from 2**-288 to 2**95, and keep 2**-100 squared with 88 bits.
+_SMALLEST_WEIGHT, _LARGEST_WEIGHT = 2.0**-100, 2.0**40
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def measure(
     if options.rules == "kaggle" and kind == "probs":
         stored = replace(stored, columns=_by_kaggle(stored.columns))
     if kind == "logits":
-        return _measure_logits(stored)
+        return _measure_logits(stored, options)
     statistics = stored.columns.statistics()
     _check_range(stored, statistics, kind, names)
     undefined = np.isnan(statistics[kernels.TOTAL])
@@ -91,9 +93,9 @@ def measure(
 
 
 def measure_scalars(
-    keys: Keys, values: Floats, weights: Floats | None, kind: Kind
-) -> tuple[ScoredRows, NDArray[np.bool_]]:
-    """Return rows of which only the loss is known, and which of them have none."""
+    keys: Keys, values: Floats, weights: Floats | None, kind: Kind, options: Options
+) -> tuple[ScoredRows, NDArray[np.bool_], int]:
+    """Return rows of which only the loss is known, which have none, and how many were clipped."""
     losses = values if kind == "losses" else 0.0 - values
     undefined = np.isnan(losses)
     if (losses < 0.0).any():
@@ -104,7 +106,8 @@ def measure_scalars(
     keys, losses = keys.taken(~undefined), losses[~undefined]
     weights = None if weights is None else weights[~undefined]
     labels = np.full(len(losses), -1, np.int64)
-    return _checked(ScoredRows(keys, labels, losses, np.exp(-losses), weights, None, None)), undefined
+    rows, clipped = _clip(ScoredRows(keys, labels, losses, np.exp(-losses), weights, None, None), options)
+    return _checked(rows), undefined, clipped
 
 
 def deviations(statistics: Floats, kind: Kind) -> Floats:
@@ -115,7 +118,7 @@ def deviations(statistics: Floats, kind: Kind) -> Floats:
     return missed
 
 
-def _measure_logits(stored: Stored) -> tuple[ScoredRows, NDArray[np.bool_], int]:
+def _measure_logits(stored: Stored, options: Options) -> tuple[ScoredRows, NDArray[np.bool_], int]:
     matrix = stored.columns.matrix()
     undefined = np.isnan(matrix).any(axis=0)
     tops = np.where(undefined, 0, matrix.argmax(axis=0))
@@ -145,7 +148,8 @@ def _measure_logits(stored: Stored) -> tuple[ScoredRows, NDArray[np.bool_], int]
         losses=losses,
         target_entropies=None if stored.targets is None else np.asarray(entropy(stored.targets)),
     )
-    return _checked(rows), undefined, 0
+    rows, clipped = _clip(rows, options)
+    return _checked(rows), undefined, clipped
 
 
 def _soft_losses(stored: Stored, kind: Kind) -> Floats:
@@ -165,11 +169,28 @@ def _clip(rows: ScoredRows, options: Options) -> tuple[ScoredRows, int]:
             f"zero='inf' counts such rows"
         )
         raise ImpossibleEventError(message)
-    if options.eps is None or rows.targets is not None:
+    if options.eps is None:
         return rows, 0
     highest = -float(np.log(options.eps))
-    clipped = rows.losses > highest
-    return replace(rows, losses=np.where(clipped, highest, rows.losses)), int(np.count_nonzero(clipped))
+    if rows.targets is None:
+        clipped, losses = rows.losses > highest, np.minimum(rows.losses, highest)
+    else:
+        clipped, losses = _clip_soft(rows, rows.targets, highest)
+    if not clipped.any():
+        return rows, 0
+    return replace(rows, losses=losses, unclipped=rows.losses, highest=highest), int(np.count_nonzero(clipped))
+
+
+def _clip_soft(rows: ScoredRows, targets: Floats, highest: float) -> tuple[NDArray[np.bool_], Floats]:
+    """Return which rows have a share of a class that costs more than `highest`, and the losses where it costs that."""
+    assert rows.columns is not None
+    clipped, losses = np.zeros(len(rows), np.bool_), np.zeros(len(rows))
+    for c in range(rows.columns.classes):
+        stored = rows.columns.at(np.full(len(rows), c, np.int64))
+        costs = -stored if rows.columns.is_logarithm else -logarithms(stored)
+        clipped |= (targets[:, c] > 0.0) & (costs > highest)
+        losses += targets[:, c] * np.minimum(costs, highest)
+    return clipped, np.where(clipped, losses, rows.losses)
 
 
 def _by_kaggle(columns: Columns) -> Columns:
@@ -199,6 +220,15 @@ def _check_range(stored: Stored, statistics: Floats, kind: Kind, names: Sequence
 
 
 def _checked(rows: ScoredRows) -> ScoredRows:
+    if rows.weights is not None:
+        strange = (rows.weights < _SMALLEST_WEIGHT) | (rows.weights > _LARGEST_WEIGHT)
+        if strange.any():
+            row = int(np.flatnonzero(strange)[0])
+            message = (
+                f"weights must be 0 or lie between 2**-100 and 2**40, row {rows.keys.rows[row]} of '{rows.keys.source}' has "
+                f"{rows.weights[row]:.17g}; multiply all of them by one number, or write 0"
+            )
+            raise RangeError(message)
     losses = rows.weighted(rows.losses)
     too_large = (losses > _LARGEST_LOSS) & np.isfinite(losses)
     if too_large.any():

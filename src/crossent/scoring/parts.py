@@ -1,6 +1,7 @@
 """What a score says of a class, a group, a row, a language model: data only."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crossent.scoring.uncertainty import Interval
@@ -65,7 +66,8 @@ class WorstRow:
 class LanguageModel:
     """The cost per token, byte and word. Unless counted by a column, a row is a token.
 
-    `bounded` rows have a loss that is at least what was counted: the server did not say more.
+    `bounded` rows have a loss that is at least what was counted: the server did not say more. `unsized` rows do not say
+    their bytes; with any of them the cost per byte is None, as it would count nats without their bytes.
     """
 
     tokens: int
@@ -76,11 +78,13 @@ class LanguageModel:
     byte_perplexity: float | None
     word_perplexity: float | None
     bounded: int
+    unsized: int
 
 
-def language_model(total_nats: float, rows: int, tokens: int, sizes: int, words: int, bounded: int) -> LanguageModel:
-    """Return the numbers from the sum of the losses."""
-    per_byte = total_nats / sizes if sizes else None
+def language_model(total_nats: float, rows: int, counts: Mapping[str, int]) -> LanguageModel:
+    """Return the numbers from the sum of the losses and the counts of a state."""
+    tokens, sizes, words = counts["tokens"], counts["bytes"], counts["words"]
+    per_byte = total_nats / sizes if sizes and not counts["unsized"] else None
     return LanguageModel(
         tokens or rows,
         sizes or None,
@@ -89,7 +93,8 @@ def language_model(total_nats: float, rows: int, tokens: int, sizes: int, words:
         None if per_byte is None else per_byte / math.log(2.0),
         None if per_byte is None else exponential(per_byte),
         exponential(total_nats / words) if words else None,
-        bounded,
+        counts["bounded"],
+        counts["unsized"],
     )
 
 

@@ -22,7 +22,7 @@ def map_remote(
 ) -> Iterator[tuple[str, Score]]:
     """Yield the score of every task once, in any order, however often the engine has tried it."""
     if engine not in ENGINES:
-        message = f"`engine` must be 'local', {', '.join(map(repr, ENGINES))}, got {engine!r}"
+        message = f"`engine` must be 'local', {', '.join(map(repr, ENGINES[:-1]))} or {ENGINES[-1]!r}, got {engine!r}"
         raise OptionError(message)
     module = import_module(f"crossent.scoring.engines.{engine}")
     seen: set[str] = set()

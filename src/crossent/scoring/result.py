@@ -275,10 +275,9 @@ class Score(Mergeable):
     def language(self) -> LanguageModel | None:
         """Perplexities and bits per byte; None where there are classes and no counts of tokens, bytes or words."""
         counts = self._full.totals.counts
-        tokens, sizes, words = counts["tokens"], counts["bytes"], counts["words"]
-        if self._has_classes and not (tokens or sizes or words):
+        if self._has_classes and not (counts["tokens"] or counts["bytes"] or counts["words"]):
             return None
-        return language_model(self.total, self.rows, tokens, sizes, words, counts["bounded"])
+        return language_model(self.total, self.rows, counts)
 
     # -- as text
 

@@ -265,7 +265,7 @@ def refuse_empty(result: Score) -> None:
 def _doubt(result: Score) -> str | None:
     reading = result.reading
     is_guess = reading.label_column.lower() in DOUBTFUL_LABELS and reading.label_reason.startswith("by its name")
-    if not is_guess or result.rows < _SUSPICIOUS_ROWS or result.accuracy <= _SUSPICIOUS_ACCURACY:
+    if not is_guess or result.rows < _SUSPICIOUS_ROWS or not result.accuracy > _SUSPICIOUS_ACCURACY:
         return None
     return (
         f"The column '{reading.label_column}' agrees with the predictions in {result.accuracy:.2%} of the rows: "

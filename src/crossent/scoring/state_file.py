@@ -24,10 +24,10 @@ class StateFile:
         self.keys: set[str] = set()
         self.score: Score | None = None
         self._saved = time.monotonic()
+        # Known now, not after hours of work.
+        check_writable(self.path, "state")
         if self.path.exists():
             self._load()
-        else:
-            check_writable(self.path, "state")
 
     def resume(self, tasks: Sequence[Task]) -> tuple[Score, list[Task]]:
         """Return the score so far and the tasks that are left; raise SourceError where a file has changed."""

@@ -97,15 +97,17 @@ class Taker:
             return
         rows, undefined, clipped = measure(stored, reading.kind, self.options, self.names)
         counts["clipped"] += clipped
-        groups, clusters = (
+        kept_names, lost_names = (
             [None if each is None else each[part].tolist() for each in names] for part in (~undefined, undefined)
         )
         if undefined.any():
             lost = None if stored.weights is None else stored.weights[undefined]
-            self.state.update_undefined(stored.labels[undefined], lost, *clusters)
+            shares = None if stored.targets is None else stored.targets[undefined]
+            groups, clusters = lost_names
+            self.state.update_undefined(stored.labels[undefined], lost, groups, clusters, shares)
         if not len(rows):
             return
-        self.state.update(rows, *groups)
+        self.state.update(rows, *kept_names)
         assert rows.statistics is not None
         missed = deviations(rows.statistics, reading.kind)
         counts["unnormalised"] += int(np.count_nonzero(missed > SUM_TOLERANCE))
@@ -137,7 +139,8 @@ class Taker:
             keys, values = keys.taken(chosen), values[chosen]
             weights = None if weights is None else weights[chosen]
             names = [None if each is None else each[chosen] for each in names]
-        rows, undefined = measure_scalars(keys, values, weights, self.reading.kind)
+        rows, undefined, clipped = measure_scalars(keys, values, weights, self.reading.kind, self.options)
+        self.state.totals.counts["clipped"] += clipped
         defined, lost = (
             [None if each is None else each[part].tolist() for each in names] for part in (~undefined, undefined)
         )
@@ -181,3 +184,5 @@ class Taker:
             if column is not None:
                 numbers = whole_numbers(batch, column, start)[chosen]
                 self.state.totals.counts[name] += int(np.nansum(numbers))
+                if name == "bytes":
+                    self.state.totals.counts["unsized"] += int(np.count_nonzero(np.isnan(numbers)))

@@ -12,8 +12,8 @@ from crossent.scoring.state.exact_vector import ExactVector
 from crossent.scoring.state.scored_rows import ScoredRows
 
 COUNTS = ("rows", "correct", "impossible", "undefined", "wrong_top_impossible")
-# `wrong_top_loss`: -log(1 - p) of the rows where the class has the highest prediction, at least a half, and is wrong. Bins
-# are too coarse for it; every other -log(1 - p) is smooth within a bin.
+# `wrong_top_loss`: -log(1 - p) of the rows where the class has a prediction of at least a half, and is wrong. Bins are too
+# coarse for it; every other -log(1 - p) is smooth within a bin.
 SUMS = ("loss", "wrong_top_loss")
 WEIGHTS = ("weight", "finite_weight", "correct_weight")
 
@@ -35,8 +35,17 @@ class ClassSums:
             self._update_hard(rows)
         self._add_wrong_tops(rows)
 
-    def update_undefined(self, labels: NDArray[np.int64], weights: NDArray[np.float64] | None) -> None:
-        """Take in rows whose prediction is NaN."""
+    def update_undefined(
+        self, labels: NDArray[np.int64], weights: NDArray[np.float64] | None, targets: NDArray[np.float64] | None
+    ) -> None:
+        """Take in rows whose prediction is NaN; of soft labels `targets` has the shares."""
+        if targets is not None:
+            row_weights = np.ones(len(targets)) if weights is None else weights
+            rows, classes = np.nonzero(targets)
+            self._count("rows", classes)
+            self._count("undefined", classes)
+            self.weights["weight"].add(classes, row_weights[rows] * targets[rows, classes])
+            return
         self._count("rows", labels)
         self._count("undefined", labels)
         if self.weights:
@@ -94,7 +103,7 @@ class ClassSums:
             share = rows.weighted(targets[:, c])
             takes_part = share > 0.0
             stored = rows.columns.at(np.full(len(rows), c, np.int64))
-            losses = -stored if rows.columns.is_logarithm else -logarithms(stored)
+            losses = np.minimum(-stored if rows.columns.is_logarithm else -logarithms(stored), rows.highest)
             finite = takes_part & np.isfinite(losses)
             correct = takes_part & ~rows.is_tied & (rows.tops == c)
             self.counts["rows"][c] += np.count_nonzero(takes_part)
@@ -105,12 +114,39 @@ class ClassSums:
             self.sums["loss"].add(np.full(np.count_nonzero(finite), c), (share[finite] * losses[finite]))
 
     def _add_wrong_tops(self, rows: ScoredRows) -> None:
-        wrong = 1.0 - rows.top_shares
         if rows.targets is None:
             wrong = (rows.tops != rows.labels).astype(np.float64)  # a tie is no hit, but the class is the truth
-        counted = (rows.statistic(kernels.TOP) >= 0.5) & (wrong > 0.0)
-        losses = -logarithms(rows.top_rest[counted])
+        else:
+            wrong = 1.0 - rows.targets[np.arange(len(rows)), rows.tops]
+        self._add_wrong(rows.tops, rows.top_rest, wrong, rows.weights, rows.statistic(kernels.TOP) >= 0.5)
+        # Two classes at a half each, or rows that sum to more than 1: the others have a half, too.
+        shared = (rows.statistic(kernels.TOP) >= 0.5) & (rows.statistic(kernels.OTHERS) >= 0.5)
+        if shared.any():
+            self._add_wrong_seconds(rows, shared)
+
+    def _add_wrong_seconds(self, rows: ScoredRows, shared: NDArray[np.bool_]) -> None:
+        assert rows.columns is not None
+        columns, tops, labels = rows.columns.taken(shared), rows.tops[shared], rows.labels[shared]
+        targets = None if rows.targets is None else rows.targets[shared]
+        weights = None if rows.weights is None else rows.weights[shared]
+        for c in range(self.classes):
+            p = columns.probabilities(c)
+            wrong = (labels != c).astype(np.float64) if targets is None else 1.0 - targets[:, c]
+            places = np.full(len(p), c, np.int64)
+            self._add_wrong(places, np.maximum(1.0 - p, 0.0), wrong, weights, (tops != c) & (p >= 0.5))
+
+    def _add_wrong(
+        self,
+        places: NDArray[np.int64],
+        rest: NDArray[np.float64],
+        wrong: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        chosen: NDArray[np.bool_],
+    ) -> None:
+        """Add -log `rest` of the chosen rows, as far as they are wrong."""
+        chosen = chosen & (wrong > 0.0)
+        losses = -logarithms(rest[chosen])
         finite = np.isfinite(losses)
-        places = rows.tops[counted]
-        self._count("wrong_top_impossible", places[~finite])
-        self.sums["wrong_top_loss"].add(places[finite], (rows.weighted(wrong)[counted] * losses)[finite])
+        self._count("wrong_top_impossible", places[chosen][~finite])
+        shares = wrong[chosen] if weights is None else weights[chosen] * wrong[chosen]
+        self.sums["wrong_top_loss"].add(places[chosen][finite], (shares * losses)[finite])

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from crossent.scoring.state.columns import Columns
+from crossent.scoring.state.columns import Columns, logarithms
 from crossent.scoring.state.encoding import Field, Fields
 from crossent.scoring.state.scored_rows import Keys, ScoredRows, measured
 
@@ -89,7 +89,9 @@ class KeptRows:
 
     def _measured(self, kept: Kept) -> ScoredRows:
         columns = Columns(np.ascontiguousarray(kept.predictions.T), np.zeros(len(kept.labels)), self.is_logarithm)
-        return measured(Keys("", kept.numbers), kept.labels, columns, weights=kept.weights, targets=kept.targets)
+        losses = None if kept.targets is None else _soft_losses(columns, kept.targets)
+        keys = Keys("", kept.numbers)
+        return measured(keys, kept.labels, columns, weights=kept.weights, targets=kept.targets, losses=losses)
 
     def fields(self) -> Fields:
         kept = self.joined()
@@ -119,6 +121,15 @@ class KeptRows:
             None if targets is None else np.asarray(targets, np.float64).reshape(predictions.shape),
         )
         self.loaded = [part] if len(labels) else []
+
+
+def _soft_losses(columns: Columns, targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    losses = np.zeros(len(columns))
+    for c, stored in enumerate(columns.matrix()):
+        share = targets[:, c]
+        with np.errstate(invalid="ignore"):
+            losses -= np.where(share > 0.0, share * (stored if columns.is_logarithm else logarithms(stored)), 0.0)
+    return losses
 
 
 def _kept(rows: ScoredRows) -> Kept:

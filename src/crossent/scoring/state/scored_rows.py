@@ -1,5 +1,6 @@
 """Rows of a batch after their losses are known: what every part of the state reads."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,8 @@ class ScoredRows:
     statistics: Floats | None  # (STATISTICS, rows)
     targets: Floats | None = None  # (rows, classes)
     target_entropies: Floats | None = None  # (rows,)
+    unclipped: Floats | None = None  # (rows,): the losses before any was clipped, where one was
+    highest: float = math.inf  # what clipped ones cost
 
     def __len__(self) -> int:
         return len(self.losses)

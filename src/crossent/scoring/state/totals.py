@@ -16,12 +16,13 @@ from crossent.scoring.state.scored_rows import ScoredRows
 COUNTS = (
     *("rows", "correct", "tied", "impossible", "undefined", "clipped", "unnormalised", "bounded"),
     *("missing_labels", "ignored_labels", "bad_labels", "weightless", "top_impossible"),
-    *("tokens", "bytes", "words"),
+    *("tokens", "bytes", "words", "unsized"),
 )
 # Of the rows with a finite loss l and weight w: w, w l, w**2, w**2 l, (w l)**2. Of all rows: w, w brier, w entropy, ...
+# `tempered_weight` is that of the rows whose loss is finite unclipped.
 SUMS = (
     *("weight", "correct_weight", "finite_weight", "loss", "weight_squared", "squared_loss", "squared_loss_squared"),
-    *("brier", "entropy", "target_entropy", "top_loss"),
+    *("brier", "entropy", "target_entropy", "top_loss", "tempered_weight"),
 )
 # Different labels that are no class, of those that are named.
 _MOST_BAD_LABELS = 100
@@ -130,6 +131,10 @@ class Totals:
         self.sums["brier"].add(rows.weighted(squares))
         self.sums["entropy"].add(rows.weighted(-rows.statistic(kernels.FIRST)))
         self._add_top(rows)
+        possible = np.isfinite(rows.losses if rows.unclipped is None else rows.unclipped)
+        self._add(
+            "tempered_weight", None if rows.weights is None else rows.weights[possible], np.count_nonzero(possible)
+        )
         for beta, sums in self.tempered.items():
             self._add_tempered(rows, beta, sums)
 
@@ -145,13 +150,15 @@ class Totals:
 
     def _add_tempered(self, rows: ScoredRows, beta: float, sums: list[ExactSum]) -> None:
         assert rows.columns is not None
-        truths = -rows.losses  # of soft labels too, as their shares sum to 1
+        # What was clipped does not follow the temperature. Of soft labels too, as their shares sum to 1.
+        losses = rows.losses if rows.unclipped is None else rows.unclipped
+        truths = -losses
         if beta == 1.0:
             derivatives = tempered_derivatives(rows.moments, truths, beta)
         else:
             derivatives = tempered_derivatives(rows.columns.tempered(beta), truths, beta)
         # With the truth ruled out a row costs inf at every temperature.
-        finite = np.isfinite(rows.losses)
+        finite = np.isfinite(losses)
         for own, values in zip(sums, derivatives, strict=True):
             own.add(rows.weighted(values) if finite.all() else rows.weighted(values)[finite])
 
