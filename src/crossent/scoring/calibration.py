@@ -125,6 +125,7 @@ def _exact(rows: ScoredRows, names: tuple[str, ...]) -> tuple[_Problem, list[_Pr
 
 def _binned(state: Accumulator, names: tuple[str, ...]) -> tuple[_Problem, list[_Problem]]:
     assert state.bins is not None
+    state.bins.unpack()
     totals = state.totals
     defined = totals.counts["rows"] - totals.counts["undefined"]
     problems = []

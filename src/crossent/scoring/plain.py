@@ -38,12 +38,12 @@ def _fields(part: Any) -> dict[str, Any]:
 
 def plain_value(value: Any) -> Any:
     """Return dataclasses, tuples and numbers as JSON has them."""
+    if isinstance(value, float):  # first, as nearly all are
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, list | tuple):
+        return [plain_value(part) for part in value]
     if is_dataclass(value):
         value = _fields(value)
     if isinstance(value, dict):
         return {name: plain_value(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_value(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
     return value

@@ -108,7 +108,8 @@ def score_source(
 ) -> Score:
     """Return the score of a piece, or of all, of an open source."""
     reading = job.reading
-    absent = [name for name in reading.columns if name not in source.schema.names]
+    there = set(source.schema.names)
+    absent = [name for name in reading.columns if name not in there]
     if absent:
         message = f"`source` must have the columns of '{reading.source}' in every file, '{source.path}' has no {listed(absent)}"
         raise SourceError(message)

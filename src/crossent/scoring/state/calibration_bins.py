@@ -79,6 +79,9 @@ class CalibrationBins:
 
     def __init__(self, classes: int, *, is_weighted: bool) -> None:
         self.classes = BinnedProblems(classes, is_weighted=is_weighted)
+        # Rows that were counted since, two numbers in one; see the kernel.
+        self._packed = np.zeros((classes, BINS), np.int64)
+        self._packed_rows = 0
         self.top = BinnedProblems(1, is_weighted=is_weighted)
 
     def update(self, rows: ScoredRows) -> None:
@@ -90,22 +93,39 @@ class CalibrationBins:
         np.add.at(self.top.predictions[0, :, 1], places, _units(top) - (places << _WIDTH_BITS))
         self.top.hits[0] += np.bincount(places[rows.hits], minlength=BINS)
         if self.classes.problems:
-            columns.bin_into(self.classes.predictions)
+            self._bin(columns)
             if rows.targets is None:
                 np.add.at(self.classes.hits.reshape(-1), rows.labels * BINS + place_of(rows.truths), 1)
         if self.top.weights:
             self._update_weights(rows, columns, top)
 
     def merge(self, other: Self) -> None:
+        self.unpack()
+        other.unpack()
         self.classes.merge(other.classes)
         self.top.merge(other.top)
 
+    def unpack(self) -> None:
+        """Have everything in `classes`."""
+        if self._packed_rows:
+            self.classes.predictions[:, :, 0] += self._packed >> kernels.PACKED_SHIFT
+            self.classes.predictions[:, :, 1] += self._packed & ((1 << kernels.PACKED_SHIFT) - 1)
+            self._packed[:] = 0
+            self._packed_rows = 0
+
     def fields(self) -> Fields:
+        self.unpack()
         return self.classes.fields("bins.classes") | self.top.fields("bins.top")
 
     def load(self, fields: dict[str, Field]) -> None:
         self.classes.load("bins.classes", fields)
         self.top.load("bins.top", fields)
+
+    def _bin(self, columns: Columns) -> None:
+        if self._packed_rows + len(columns) > kernels.PACKED_ROWS:
+            self.unpack()
+        self._packed_rows += len(columns)
+        columns.bin_into(self._packed)
 
     def _update_weights(self, rows: ScoredRows, columns: Columns, top: NDArray[np.float64]) -> None:
         weights = np.ones(len(rows)) if rows.weights is None else rows.weights

@@ -50,15 +50,12 @@ class Columns:
 
     def at(self, labels: NDArray[np.int64]) -> Floats:
         """Return what is stored for one class of each row, less the shift."""
-        if isinstance(self.values, np.ndarray):
-            return self.values[labels, np.arange(len(self))].astype(np.float64) - self.shifts
+        labels = np.ascontiguousarray(labels, np.int64)
         found = np.empty(len(self))
-        order = np.argsort(labels, kind="stable")
-        ends = np.cumsum(np.bincount(labels, minlength=self.classes))
-        for c in np.unique(labels).tolist():
-            rows = order[ends[c - 1] if c else 0 : ends[c]]
-            found[rows] = self.values[c][rows]
-        return found - self.shifts
+        columns, shifts = self._addresses.ctypes.data, self.shifts.ctypes.data
+        arguments = (columns, self.dtype.itemsize, shifts, labels.ctypes.data, found.ctypes.data, len(self))
+        kernels.pick(*arguments, self._tag)
+        return found
 
     def probabilities(self, c: int) -> Floats:
         """Return the predictions for one class, (rows,)."""
@@ -80,7 +77,7 @@ class Columns:
         return out
 
     def bin_into(self, bins: NDArray[np.int64]) -> None:
-        """Count every class's predictions in bins (classes, BINS, 2)."""
+        """Count every class's predictions in packed bins (classes, BINS)."""
         scratch = np.empty(kernels.SCRATCH_BYTES // 8)
         kernels.bin_columns(*self._where, bins.ctypes.data, scratch.ctypes.data, self._tag)
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,30 +74,30 @@ class ScoredRows:
         moments: Floats = self.statistics[kernels.TOTAL : kernels.TOTAL + kernels.MOMENTS]
         return moments
 
-    @property
+    @cached_property
     def tops(self) -> Integers:
         """The class with the highest prediction, the first of several."""
         return self.statistic(kernels.TOP_CLASS).astype(np.int64)
 
-    @property
+    @cached_property
     def is_tied(self) -> NDArray[np.bool_]:
         tied: NDArray[np.bool_] = self.statistic(kernels.TIES) > 1.0
         return tied
 
-    @property
+    @cached_property
     def hits(self) -> NDArray[np.bool_]:
         """Whether the truth has the highest prediction alone: the first of several would depend on the columns' order."""
         hits: NDArray[np.bool_] = (self.tops == self.labels) & ~self.is_tied
         return hits
 
-    @property
+    @cached_property
     def top_shares(self) -> Floats:
         """How much of the truth lies on the class with the highest prediction: 0 or 1 but for soft labels."""
         if self.targets is None:
             return self.hits.astype(np.float64)
         return np.where(self.is_tied, 0.0, self.targets[np.arange(len(self)), self.tops])
 
-    @property
+    @cached_property
     def top_rest(self) -> Floats:
         """What is left beside the highest prediction; of logarithms with all its digits."""
         assert self.columns is not None

@@ -132,9 +132,8 @@ class Totals:
         self.sums["entropy"].add(rows.weighted(-rows.statistic(kernels.FIRST)))
         self._add_top(rows)
         possible = np.isfinite(rows.losses if rows.unclipped is None else rows.unclipped)
-        self._add(
-            "tempered_weight", None if rows.weights is None else rows.weights[possible], np.count_nonzero(possible)
-        )
+        weights = None if rows.weights is None else rows.weights[possible]
+        self._add("tempered_weight", weights, int(np.count_nonzero(possible)))
         for beta, sums in self.tempered.items():
             self._add_tempered(rows, beta, sums)
 
