@@ -1,10 +1,10 @@
 # Every target uses the `python` that is active; another one: make check PYTHON=python3.12
 PYTHON ?= python
 
-.PHONY: help check format test sweep bench bench-short tables
+.PHONY: help check format test sweep engines bench bench-short bench-scoring tables
 
 help:
-	@echo "check  test  sweep  bench  bench-short  tables  format"
+	@echo "check  test  sweep  engines  bench  bench-short  bench-scoring  tables  format"
 
 # Lint, format, types and the walls between the floors: everything that can be said without running the code.
 check:
@@ -24,6 +24,14 @@ test:
 sweep:
 	$(PYTHON) -m pytest -m slow
 
+# Scores on processes, Dask, Ray and Spark; those that are not installed are skipped.
+engines:
+	$(PYTHON) -m pytest tests/scoring/engines
+
+# Scores beside decoding and scikit-learn, and the peak of memory over 6 GB; about five minutes.
+bench-scoring:
+	$(PYTHON) -m benchmarks.scoring
+
 # The whole race, about half an hour on two cores; writes benchmarks/results/<date>.json.
 bench:
 	$(PYTHON) -m benchmarks.run
@@ -31,6 +39,7 @@ bench:
 # Small shapes and few repeats: shows that the harness runs, not how fast anything is.
 bench-short:
 	$(PYTHON) -m benchmarks.run --short
+	$(PYTHON) -m benchmarks.scoring --short
 
 # The tables of the README and of docs/, from the newest files in benchmarks/results.
 tables:

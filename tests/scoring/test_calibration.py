@@ -15,6 +15,8 @@ from crossent.scoring.calibration import EQUAL_BINS
 from crossent.scoring.score import score
 from tests.scoring.tables import columns, drawn, keep_no_rows, soft_columns, softmax
 
+# Bins keep p in units of 2**-36, and the slope of -log(1 - p) is at most 2 where they are asked.
+UNIT = 2.0**-35
 PARTS = ("miscalibration", "discrimination", "uncertainty")
 
 
@@ -122,14 +124,15 @@ def test_bins_come_close_to_every_row(write, monkeypatch, prefix, dtype, form):
     assert binned.cost == exact.cost
     for ours, theirs in zip(reliabilities(binned), reliabilities(exact), strict=True):
         assert ours.rows == theirs.rows
-        # Bins are 2**-12 wide. Wrong predictions below a half and the rest of the cost: the slope of -log(1 - p) is at
-        # most 2 there, and p is off by at most half a bin, as often up as down: far below 2**-12.
-        assert ours.decomposition.cost == pytest.approx(theirs.decomposition.cost, abs=2.0**-12)
+        # Below a half -log(1 - p) has a second derivative of at most 4, so that a bin of width 2**-12 is off by at most
+        # 4 / 8 * 2**-24 = 3e-8 for its curve, and for the truths that lean to one end of it by a slope of 2 times 2**-13,
+        # as often up as down in 2048 bins: 5e-6. At most 5e-7 was seen.
+        assert ours.decomposition.cost == pytest.approx(theirs.decomposition.cost, abs=5e-6)
         assert ours.decomposition.uncertainty == pytest.approx(theirs.decomposition.uncertainty, abs=1e-12)
-        # Two rows in one bin are recalibrated as one. With 3000 rows in 4096 bins isotonic regression rarely tells them
-        # apart: its steps hold dozens of rows, of which those at the ends may change sides: 2 of 3000 rows at a step.
-        assert ours.decomposition.discrimination == pytest.approx(theirs.decomposition.discrimination, abs=2e-3)
-        assert ours.decomposition.miscalibration == pytest.approx(theirs.decomposition.miscalibration, abs=2e-3)
+        # Rows of one bin are recalibrated as one: what isotonic regression made of their order is lost. Over 18 data sets
+        # of 1000 to 10 000 rows at most 8e-4 were seen.
+        assert ours.decomposition.discrimination == pytest.approx(theirs.decomposition.discrimination, abs=1e-3)
+        assert ours.decomposition.miscalibration == pytest.approx(theirs.decomposition.miscalibration, abs=1e-3)
         assert ours.decomposition.discrimination <= theirs.decomposition.discrimination + 1e-12  # coarser is no better
         # 16 divides 4096: the same bins of equal width.
         assert ours.expected_calibration_error == pytest.approx(theirs.expected_calibration_error, abs=1e-9)
@@ -157,11 +160,12 @@ def test_edges(write, monkeypatch, is_binned, kind):
         labels, predictions = np.zeros(6, int), np.tile([0.8, 0.2], (6, 1))
         expected = [-math.log(0.8)] * 2
     result = score(write(columns(labels, predictions)))
+    within = UNIT if is_binned else 1e-14
     for reliability, cost in zip(result.calibration.classes, expected, strict=True):
         of = reliability.decomposition
-        assert of.cost == pytest.approx(cost, rel=1e-12)
-        assert of.discrimination >= -1e-12
-        assert of.miscalibration >= -1e-12
+        assert of.cost == pytest.approx(cost, abs=within)
+        assert of.discrimination >= -1e-14
+        assert of.miscalibration >= -within
         if math.isfinite(cost):
             assert of.cost == pytest.approx(of.miscalibration - of.discrimination + of.uncertainty, abs=1e-14)
         base = np.mean(labels)
@@ -225,6 +229,22 @@ def test_curves_of_every_class_up_to_200_of_them(write, monkeypatch, classes, cu
     for c, each in enumerate(result.calibration.classes):
         expected = log_score((labels == c).astype(float), predictions[:, c], np.ones(300))
         assert each.decomposition.cost == pytest.approx(expected, abs=2.0**-12)
+
+
+def test_one_batch_of_more_rows_than_a_packed_bin_counts(write):
+    # 1.2e6 rows that all but fill one bin, whose packed integer has room for 2**19 of them.
+    rows = 1_200_000
+    p = np.full(rows, 0.75 - 1e-9, np.float64)
+    labels = (np.arange(rows) % 10 < 7).astype(int)
+    path = write(columns(labels, np.stack([1.0 - p, p], axis=1)))
+    each = score(path, batch_rows=rows).calibration.classes[1]
+    assert (each.rows, each.weight) == (rows, (float(rows),))
+    assert each.mean_prediction[0] == pytest.approx(0.75 - 1e-9, abs=UNIT)
+    assert each.observed == (0.7,)
+    assert each.decomposition.cost == pytest.approx(log_score(labels, p, np.ones(rows)), abs=UNIT)
+    assert each.decomposition.miscalibration == pytest.approx(
+        0.7 * math.log(0.7 / 0.75) + 0.3 * math.log(1.2), abs=1e-8
+    )
 
 
 def test_expected_calibration_error_and_diagram_by_hand(write):

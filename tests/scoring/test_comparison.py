@@ -116,7 +116,9 @@ def test_other_truths_are_refused(two):
         columns["target"] = np.where(np.arange(N) == 7, (columns["target"] + 1) % 3, columns["target"])
 
     first, second = files(change=relabel)
-    with pytest.raises(SourceError, match=r"^`first` and `second` must have the same truth in each row, row 7 of '.*0\.parquet' is"):
+    with pytest.raises(
+        SourceError, match=r"^`first` and `second` must have the same truth in each row, row 7 of '.*0\.parquet' is"
+    ):
         compare(first, second)
 
 
@@ -126,13 +128,18 @@ def test_files_of_different_length_are_refused(two, write, short):
     paths = list(files())
     cut = pa.parquet.read_table(paths[short]).slice(0, 100)
     paths[short] = write(cut, "cut.parquet")
-    with pytest.raises(SourceError, match=r"^`second` must have the rows of `first`, it has .*; name the column that both have with `on`$"):
+    with pytest.raises(
+        SourceError,
+        match=r"^`second` must have the rows of `first`, it has .*; name the column that both have with `on`$",
+    ):
         compare(*paths)
 
 
 def test_options_that_it_does_not_have(two):
     files, _ = two
-    with pytest.raises(OptionError, match=r"^`compare` has no option `engine`; it takes those of `score` about columns"):
+    with pytest.raises(
+        OptionError, match=r"^`compare` has no option `engine`; it takes those of `score` about columns"
+    ):
         compare(*files(), engine="dask")
     with pytest.raises(OptionError, match=r"^`first` and `second` must be paths of files"):
         compare(pa.table({"a": [1]}), "b.parquet")

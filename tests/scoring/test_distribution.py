@@ -139,5 +139,5 @@ def test_any_losses(write, losses):
         expected = np.quantile(ordered, level, method="inverted_cdf")
         assert quantile == pytest.approx(expected, rel=WITHIN, abs=2.0**-64)
     assert math.fsum(result.histogram_weight) == len(losses)
-    if sum(losses) > 0.0:
+    if sum(losses) > 2.0**-64:  # sums of a bin keep bits down to 2**-288
         assert 0.01 - 1e-12 <= result.worst_percent_share <= 1.0 + 1e-12

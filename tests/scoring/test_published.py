@@ -79,6 +79,17 @@ def test_kaggle_wiki(write):
     assert result.cost == pytest.approx(1.881797068998267, rel=1e-15)
 
 
+def test_kaggle_wiki_from_its_two_files(write):
+    pytest.importorskip("duckdb")
+    one_hot = {"col1": [1, 1, 1, 0, 0, 0, 1], "col2": [0, 0, 0, 1, 1, 1, 0]}
+    solution = write({"id": range(1, 8), **one_hot, "Indicator": ["Public"] * 6 + ["Private"]}, "solution.csv")
+    p = [0.5, 0.1, 0.01, 0.9, 0.75, 0.001, 1.0]
+    submission = write({"id": range(1, 8), "col1": p, "col2": [1.0 - each for each in p]}, "submission.csv")
+    result = score(submission, labels=solution, on="id", rules="kaggle")
+    assert result.cost == pytest.approx(1.881797068998267, rel=1e-15)
+    assert result.rows == 6
+
+
 def test_kaggle_rescales_then_clips(write):
     rows = np.array([[2.0, 6.0], [0.0, 5.0], [1.0, 3.0]]) / 10.0
     result = score(write(columns([0, 0, 1], rows)), rules="kaggle")

@@ -96,7 +96,10 @@ def test_a_kill_at_any_moment_loses_no_row_and_counts_none_twice(files, tmp_path
         assert run.wait() == -signal.SIGKILL
     assert 3 <= len(StateFile(state).keys) < 30
     assert score(names(files), state=state).to_bytes() == score(names(files)).to_bytes()
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".score.state.")] in ([], [".score.state."])
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".score.state.")] in (
+        [],
+        [".score.state."],
+    )
 
 
 def test_a_file_that_changed_is_refused(files, tmp_path):

@@ -22,7 +22,9 @@ def table(seed: int, *, missing: bool = True) -> pa.Table:
     logits[rng.random((ROWS, 3)) < 0.01] = -np.inf
     labels = pa.array(rng.integers(0, 3, ROWS), mask=rng.random(ROWS) < 0.02 if missing else None)
     columns = {"target": labels, **{f"logit_{c}": logits[:, c].astype(np.float32) for c in range(3)}}
-    return pa.table({**columns, "w": rng.random(ROWS), "g": rng.choice(["a", "b", "c"], ROWS), "k": rng.integers(0, 99, ROWS)})
+    return pa.table(
+        {**columns, "w": rng.random(ROWS), "g": rng.choice(["a", "b", "c"], ROWS), "k": rng.integers(0, 99, ROWS)}
+    )
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("most", [0, 100_000])
-def test_neither_threads_row_groups_batches_nor_the_order_of_files_change_a_byte(write_parts, monkeypatch, options, most):
+def test_neither_threads_row_groups_batches_nor_the_order_of_files_change_a_byte(
+    write_parts, monkeypatch, options, most
+):
     monkeypatch.setattr(kept_rows, "MOST_ROWS", most)
     monkeypatch.setattr(tasks, "_TASK_VALUES", 900)
     paths = write_parts(200)
@@ -98,8 +102,10 @@ def test_bad_data_comes_back_as_what_it_was(write_parts, tmp_path):
         tasks.read_result(result)
     with pytest.raises(LabelError) as local:
         score(paths)
-    assert str(remote.value) == str(local.value) == (
-        "`target` must hold one of the classes 0, 1, 2; row 1234 has 3: are the labels 1-based?"
+    assert (
+        str(remote.value)
+        == str(local.value)
+        == ("`target` must hold one of the classes 0, 1, 2; row 1234 has 3: are the labels 1-based?")
     )
 
 

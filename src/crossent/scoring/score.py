@@ -11,6 +11,7 @@ from crossent._kernels.cpu._threads import available_threads
 from crossent.errors import OptionError, SourceError
 from crossent.scoring.columns import Asked
 from crossent.scoring.engines import local
+from crossent.scoring.engines.live import open_live, score_live
 from crossent.scoring.losses import quiet
 from crossent.scoring.names import DOUBTFUL_LABELS
 from crossent.scoring.options import Options
@@ -159,7 +160,11 @@ def score(
     options = Options(worst, bootstrap, level, zero, eps, bad_labels, rules)
     advance = _Advance(progress)
     if not are_files(source):
-        result = _of_table(source, asked, options, batch_rows, labels, state, advance)
+        for name, given in (("state", state), ("labels", labels)):
+            if given is not None:
+                message = f"`{name}` goes with files, which can be read again; write the table to one"
+                raise OptionError(message)
+        result = _of_table(source, asked, options, batch_rows, engine, workers, address, advance)
     else:
         kept = StateFile(state) if state is not None else None
         anchors = None if kept is None or kept.score is None else kept.score.options.anchors
@@ -227,18 +232,31 @@ def _parts(
 
 
 def _of_table(
-    source: Any, asked: Asked, options: Options, batch_rows: int | None, labels: Any, state: Any, advance: _Advance
+    source: Any,
+    asked: Asked,
+    options: Options,
+    batch_rows: int | None,
+    engine: str,
+    workers: int | None,
+    address: str | None,
+    advance: _Advance,
 ) -> Score:
-    """Return the score of Arrow data in memory or on its way."""
-    for name, given in (("state", state), ("labels", labels)):
-        if given is not None:
-            message = f"`{name}` goes with files, which can be read again; write the table to one"
-            raise OptionError(message)
-    opened = open_source(source)
+    """Return the score of a table of an engine, or of Arrow data in memory or on its way."""
+    live = open_live(source, engine)
+    opened = open_source(source) if live is None else live.head
+    if live is None and (engine != "local" or address is not None):
+        message = f"`engine` goes with files and with tables of its own, got {engine!r} for <{type(source).__name__}>"
+        raise OptionError(message)
     job = job_for(understand(opened, asked), options, batch_rows)
-    advance.rows = opened.rows
     with quiet():
-        return score_source(opened, job, on_rows=advance)
+        if live is None:
+            advance.rows = opened.rows
+            return score_source(opened, job, on_rows=advance)
+        result = Score()
+        for part in score_live(live, job, workers, address):
+            advance(sum(part.sources.values()))
+            result.merge(part)
+        return result
 
 
 def are_files(source: Any) -> bool:

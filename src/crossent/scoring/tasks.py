@@ -73,10 +73,15 @@ def score_task(
 
 
 def run_task(task: Task, job: Job) -> bytes:
-    """Do a task where only bytes come back; what is wrong with the data comes back too, instead of being tried again."""
+    """Do a task where only bytes come back."""
+    return sent(lambda: score_task(task, job))
+
+
+def sent(work: Callable[[], Score]) -> bytes:
+    """Return a score as bytes; what is wrong with the data comes back too, instead of being tried again."""
     try:
         with quiet():
-            return _STATE + score_task(task, job).to_bytes()
+            return _STATE + work().to_bytes()
     except CrossentError as error:
         return _ERROR + json.dumps([type(error).__name__, str(error)]).encode()
 

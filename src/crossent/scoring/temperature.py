@@ -40,6 +40,7 @@ _CURVE = 25
 class Temperature:
     """The best temperature, the cost there and the nats that it would gain over T = 1, over rows with a finite loss.
 
+    It lies between 1/64 and 64, and is 1 where no other gains anything. A loss that was clipped counts as it was before.
     `is_exact` says whether every row was looked at for each step; otherwise `is_close` says whether the optimum lies near
     enough to where the sums were taken. `curve` are pairs (T, cost) around the optimum.
     """

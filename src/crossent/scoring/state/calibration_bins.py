@@ -122,10 +122,12 @@ class CalibrationBins:
         self.top.load("bins.top", fields)
 
     def _bin(self, columns: Columns) -> None:
-        if self._packed_rows + len(columns) > kernels.PACKED_ROWS:
-            self.unpack()
-        self._packed_rows += len(columns)
-        columns.bin_into(self._packed)
+        for first in range(0, len(columns), kernels.PACKED_ROWS):
+            last = min(first + kernels.PACKED_ROWS, len(columns))
+            if self._packed_rows + last - first > kernels.PACKED_ROWS:
+                self.unpack()
+            self._packed_rows += last - first
+            columns.bin_into(self._packed, first, last)
 
     def _update_weights(self, rows: ScoredRows, columns: Columns, top: NDArray[np.float64]) -> None:
         weights = np.ones(len(rows)) if rows.weights is None else rows.weights

@@ -76,10 +76,11 @@ class Columns:
         kernels.tempered_moments(*self._where, float(beta), out.ctypes.data, len(self), scratch.ctypes.data, self._tag)
         return out
 
-    def bin_into(self, bins: NDArray[np.int64]) -> None:
-        """Count every class's predictions in packed bins (classes, BINS)."""
+    def bin_into(self, bins: NDArray[np.int64], first: int, last: int) -> None:
+        """Count the predictions of some rows for every class in packed bins (classes, BINS)."""
         scratch = np.empty(kernels.SCRATCH_BYTES // 8)
-        kernels.bin_columns(*self._where, bins.ctypes.data, scratch.ctypes.data, self._tag)
+        where = (*self._where[:-2], first, last)
+        kernels.bin_columns(*where, bins.ctypes.data, scratch.ctypes.data, self._tag)
 
     @cached_property
     def _addresses(self) -> NDArray[np.int64]:
