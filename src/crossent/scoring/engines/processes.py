@@ -121,6 +121,9 @@ def _work(connection: Connection, function: _Function) -> None:
             connection.send(_done(function, connection.recv()))
     except (EOFError, OSError):
         return
+    finally:
+        # It ends by itself now; interrupted in that, it would say so on the terminal.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _done(function: _Function, task: Task) -> bytes | Exception:
