@@ -36,8 +36,9 @@ BINS = 4096
 UNIT_EXPONENT = 36
 _BIN_SHIFT = np.int64(24)  # 36 - log2(4096)
 _UNITS = 2.0**36
-# A bin's rows and sum stand in one integer for so many rows: 2**19 * 2**24 units below the rows' bits.
-PACKED_ROWS = 2**19
+# A bin's rows and sum stand in one integer for so many rows: less than 2**19 * 2**24 units below the rows' bits. One row
+# less, as p = 1 stands all 2**24 of them above the last bin's edge, and a bin full of it would carry into the rows.
+PACKED_ROWS = 2**19 - 1
 PACKED_SHIFT = 43
 _ONE_ROW = np.int64(2**43)
 
