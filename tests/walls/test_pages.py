@@ -51,6 +51,15 @@ def test_a_page_does_what_it_shows(page: Path, folder: Path) -> None:
     assert failed == [], "\n".join(failed)
 
 
+def test_a_command_of_the_readme_prints_what_it_shows(folder: Path) -> None:
+    text = (pages.ROOT / "README.md").read_text(encoding="utf-8")
+    shown = [block for block in pages.blocks(text) if block.language == "console"]
+    assert shown
+    # tests/walls/test_docs_run.py runs the Python of the README, each block for itself
+    only_commands = "".join(f"```console\n{block.text}```\n" for block in shown)
+    assert pages.failures(only_commands, "README.md", folder) == []
+
+
 def test_the_page_on_scoring_is_among_them() -> None:
     assert SCORING in RUNNABLE
     languages = [block.language for block in pages.blocks(SCORING.read_text(encoding="utf-8"))]
@@ -156,6 +165,15 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         if "://" not in link and (not target.exists() or (anchor and anchor not in anchors(target))):
             lost.append(link)
     assert lost == []
+
+
+def test_the_files_that_the_architecture_names_within_scoring_exist() -> None:
+    text = (pages.ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Inside scoring\n")[2].partition("\n\nBeside the package")[0]
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", section)
+    scoring = pages.ROOT / "src" / "crossent" / "scoring"
+    assert {f"{path.parent.name}/" for path in scoring.glob("*/__init__.py")} <= set(named)
+    assert [name for name in named if not (scoring / name).exists()] == []
 
 
 def test_a_picture_is_small() -> None:
