@@ -12,7 +12,6 @@ from crossent.scoring.result import Score
 from crossent.scoring.sources.opening import open_source, read_batches
 from crossent.scoring.sources.source import Source
 from crossent.scoring.tasks import Job, job_for, joined
-from crossent.scoring.temperature import anchor_for
 
 # Rows that say near which temperature the sums should be taken.
 _PILOT_ROWS = 4096
@@ -66,4 +65,4 @@ def _anchors(first: Source, reading: Reading, options: Options) -> tuple[float, 
     rows = min(_PILOT_ROWS, job_for(reading, options).batch_rows)
     pilot = Score(reading, replace(options, bad_labels="count", zero="inf", eps=None, bootstrap=0))
     pilot.update(next(read_batches(first, reading.columns, rows, text_types(reading, first.schema))))
-    return tuple(sorted({1.0, anchor_for(pilot.temperature)}))
+    return tuple(sorted({1.0, pilot.anchor()}))

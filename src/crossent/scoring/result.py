@@ -9,7 +9,7 @@ from crossent.scoring.calibration import Calibration, calibration_of
 from crossent.scoring.distribution import LossDistribution, distribution_of
 from crossent.scoring.mergeable import Mergeable
 from crossent.scoring.parts import ClassScore, GroupScore, LanguageModel, WorstRow, language_model, with_the_others
-from crossent.scoring.temperature import Temperature, temperature_of
+from crossent.scoring.temperature import Temperature, anchor_for, temperature_of
 from crossent.scoring.uncertainty import (
     Interval,
     bootstrap_interval,
@@ -266,6 +266,10 @@ class Score(Mergeable):
     @cached_property
     def temperature(self) -> Temperature | None:
         return temperature_of(self._full)
+
+    def anchor(self) -> float:
+        """Return the 1 / T near which a longer score should take its sums."""
+        return anchor_for(self._full)
 
     @cached_property
     def losses(self) -> LossDistribution:

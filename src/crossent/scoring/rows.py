@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from crossent.errors import LabelError, RangeError
 from crossent.scoring.arrow import compute, pa
+from crossent.scoring.arrow_columns import ArrowColumns
 from crossent.scoring.classes import ClassMapping
 from crossent.scoring.column_types import is_list, is_text, is_vector
 from crossent.scoring.evidence import IGNORED_ID
@@ -21,6 +22,9 @@ from crossent.scoring.wording import listed
 MISSING = -1
 IGNORED = -2
 BAD = -3
+
+# What the kernels read where a file's reader has put it.
+_READ_AS_THEY_LIE = (pa.float32(), pa.float64())
 
 # Shares that were written with five digits still sum to 1 within this.
 _SHARE_TOLERANCE = 1e-3
@@ -49,7 +53,15 @@ def prediction_columns(
         matrix = matrix_of(batch.column(columns[0]), columns[0], width, start)
         dtype = np.float32 if matrix.dtype in (np.float16, np.float32) else np.float64
         return Columns(np.ascontiguousarray(matrix.T, dtype), shifts, is_logarithm)
-    values = [floats(batch.column(name)) for name in columns]
+    arrays = [batch.column(name) for name in columns]
+    stored = arrays[0].type
+    if (
+        batch.num_rows
+        and stored in _READ_AS_THEY_LIE
+        and all(not each.null_count and each.type == stored for each in arrays)
+    ):
+        return Columns(ArrowColumns(arrays), shifts, is_logarithm)
+    values = [floats(each) for each in arrays]
     dtype = np.float32 if all(each.dtype in (np.float16, np.float32) for each in values) else np.float64
     return Columns([np.ascontiguousarray(each, dtype) for each in values], shifts, is_logarithm)
 
@@ -112,6 +124,11 @@ class Labels:
     def indices(self, batch: Any, start: int) -> NDArray[np.int64]:
         """Return the class index of each row, MISSING, IGNORED or, where they are counted, BAD; shape (rows,)."""
         column = batch.column(self.column)
+        if self._are_numbers and pa.types.is_integer(column.type) and not column.null_count:
+            ids = column.to_numpy()
+            if not len(ids) or (ids.min() >= 0 and ids.max() < len(self.classes)):
+                same: NDArray[np.int64] = ids.astype(np.int64)
+                return same
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         if is_list(column.type):  # shape (rows, 1), as Keras writes labels
@@ -138,6 +155,11 @@ class Labels:
                 raise self._no_class(column[row].as_py(), start + row)
             indices[strange] = BAD
         return indices
+
+    @cached_property
+    def _are_numbers(self) -> bool:
+        """Whether every label is the index of its class, so that most batches need no looking up."""
+        return [each.label for each in self.classes] == list(range(len(self.classes)))
 
     @cached_property
     def _values(self) -> Any:

@@ -63,14 +63,32 @@ def temperature_of(state: Accumulator) -> Temperature | None:
     return _from_sums({b: [s.value() / weight for s in sums] for b, sums in state.totals.tempered.items()})
 
 
-def anchor_for(temperature: Temperature | None) -> float:
+def anchor_for(state: Accumulator) -> float:
     """Return the 1 / T to take sums at: a multiple of an eighth of a power of two, so that most days have the same."""
-    if temperature is None or not temperature.temperature > 0.0:
+    at = _cost_of(state.kept.scored()) if state.kept is not None and len(state.kept) else None
+    if at is None:
         return 1.0
-    return float(2.0 ** (round(-8.0 * math.log2(temperature.temperature)) / 8.0))
+    return float(2.0 ** (round(8.0 * math.log2(_best(at))) / 8.0))
 
 
 def _exact(rows: ScoredRows) -> Temperature | None:
+    at = _cost_of(rows)
+    if at is None:
+        return None
+    b, cost = _best(at), at(1.0)[0]
+    best = at(b)[0]
+    temperatures = [2.0 ** (k / 12) / b for k in range(-_CURVE // 2 + 1, _CURVE // 2 + 1)]
+    return Temperature(1.0 / b, best, cost - best, True, True, tuple((t, at(1.0 / t)[0]) for t in temperatures))
+
+
+def _best(at: Callable[[float], tuple[float, float, float]]) -> float:
+    """Return where the cost is least; 1 where it is no less anywhere."""
+    b, cost = _minimum(at), at(1.0)[0]
+    return b if cost - at(b)[0] > _NOTHING * cost else 1.0
+
+
+def _cost_of(rows: ScoredRows) -> Callable[[float], tuple[float, float, float]] | None:
+    """Return the function of 1 / T that gives cost, slope and curvature; None where no row has a finite loss."""
     finite = np.isfinite(rows.losses)
     if not finite.any():
         return None
@@ -86,19 +104,13 @@ def _exact(rows: ScoredRows) -> Temperature | None:
     total = math.fsum(weights)
 
     def at(b: float) -> tuple[float, float, float]:
-        """Return cost, slope and curvature."""
         moments = columns.tempered(b)
         first, second = moments[1] / moments[0], moments[2] / moments[0]
         values = logarithms(moments[0]) - b * truths, first - truths, second - first * first
         cost, slope, curvature = (math.fsum(weights * each) / total for each in values)
         return cost, slope, curvature
 
-    b, cost = _minimum(at), at(1.0)[0]
-    if cost - at(b)[0] <= _NOTHING * cost:
-        b = 1.0
-    best = at(b)[0]
-    temperatures = [2.0 ** (k / 12) / b for k in range(-_CURVE // 2 + 1, _CURVE // 2 + 1)]
-    return Temperature(1.0 / b, best, cost - best, True, True, tuple((t, at(1.0 / t)[0]) for t in temperatures))
+    return at
 
 
 def _from_sums(derivatives: dict[float, list[float]]) -> Temperature:

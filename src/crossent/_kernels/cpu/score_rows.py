@@ -27,7 +27,20 @@ from crossent._kernels.cpu._llvm import (
     wide_vectors,
 )
 from crossent._kernels.cpu.exp import cast, exponential
-from crossent._kernels.cpu.log import _C0, _C1, _C2, _C3, _C4, _C5, _C6, _FRACTION, _LN_2, _ONE_BITS, _SQRT_HALF_BITS, log_positive
+from crossent._kernels.cpu.log import (
+    _C0,
+    _C1,
+    _C2,
+    _C3,
+    _C4,
+    _C5,
+    _C6,
+    _FRACTION,
+    _LN_2,
+    _ONE_BITS,
+    _SQRT_HALF_BITS,
+    log_positive,
+)
 
 # 256 rows: their eleven sums are 22 KB, and stay in a cache of 32 KB beside 1 or 2 KB of a column.
 BLOCK = 256
@@ -300,7 +313,9 @@ def bin_columns(
                     store(scratch, r, smaller(np.int64(p * _UNITS), _MOST_UNITS), like)
             else:
                 for r in range(count):
-                    p = exponential(load(column + start * size, r, tag, 1.0) - load(shifts + start * 8, r, 1.0, 1.0), 1.0)
+                    p = exponential(
+                        load(column + start * size, r, tag, 1.0) - load(shifts + start * 8, r, 1.0, 1.0), 1.0
+                    )
                     store(scratch, r, smaller(np.int64(p * _UNITS), _MOST_UNITS), like)
             for r in range(count):
                 value = load_integer(scratch, r)

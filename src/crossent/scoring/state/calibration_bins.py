@@ -100,18 +100,23 @@ class CalibrationBins:
             self._update_weights(rows, columns, top)
 
     def merge(self, other: Self) -> None:
-        self.unpack()
-        other.unpack()
+        if other._packed_rows:
+            self._unpack(other._packed)
         self.classes.merge(other.classes)
         self.top.merge(other.top)
 
     def unpack(self) -> None:
         """Have everything in `classes`."""
         if self._packed_rows:
-            self.classes.predictions[:, :, 0] += self._packed >> kernels.PACKED_SHIFT
-            self.classes.predictions[:, :, 1] += self._packed & ((1 << kernels.PACKED_SHIFT) - 1)
+            self._unpack(self._packed)
             self._packed[:] = 0
             self._packed_rows = 0
+
+    def _unpack(self, packed: NDArray[np.int64]) -> None:
+        # Class by class: temporaries of all of them would be the largest arrays of the process.
+        for own, bins in zip(self.classes.predictions, packed, strict=True):
+            own[:, 0] += bins >> kernels.PACKED_SHIFT
+            own[:, 1] += bins & ((1 << kernels.PACKED_SHIFT) - 1)
 
     def fields(self) -> Fields:
         self.unpack()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,13 @@ from crossent._kernels.cpu import score_rows as kernels
 
 Floats = NDArray[np.float64]
 Stored = NDArray[Any]  # float32 or float64
+
+
+@runtime_checkable
+class HasAddresses(Protocol):
+    """A sequence of columns that lie in somebody else's memory."""
+
+    def addresses(self) -> NDArray[np.int64]: ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Columns:
     def classes(self) -> int:
         return len(self.values)
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         return self.values[0].dtype
 
@@ -86,9 +93,11 @@ class Columns:
     def _addresses(self) -> NDArray[np.int64]:
         if isinstance(self.values, np.ndarray):
             return self.values.ctypes.data + self.values.strides[0] * np.arange(self.classes, dtype=np.int64)
+        if isinstance(self.values, HasAddresses):
+            return self.values.addresses()
         return np.array([column.ctypes.data for column in self.values], np.int64)
 
-    @property
+    @cached_property
     def _where(self) -> tuple[int, ...]:
         mode = kernels.LOGARITHM if self.is_logarithm else kernels.PROBABILITY
         places = (self._addresses.ctypes.data, self.classes, self.dtype.itemsize, mode, self.shifts.ctypes.data)

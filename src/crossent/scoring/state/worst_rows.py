@@ -42,7 +42,10 @@ class WorstRows:
         if not self.limit or not len(rows):
             return
         floor = self.rows[-1].loss_nats if len(self.rows) == self.limit else -math.inf
-        candidates = np.flatnonzero(rows.losses >= floor)
+        losses = rows.losses
+        if len(losses) > self.limit:
+            floor = max(floor, float(np.partition(losses, -self.limit)[-self.limit]))
+        candidates = np.flatnonzero(losses >= floor)
         if len(candidates) > self.limit:
             # Rows come in order, so that a stable sort by loss leaves ties in the order of their keys.
             candidates = candidates[np.argsort(-rows.losses[candidates], kind="stable")[: self.limit]]
