@@ -164,9 +164,8 @@ def main(arguments: list[str]) -> None:
             with progress.step(case):
                 result["cases"].append(race(folder, case, shape, 3 if options.short else options.runs))
             last = result["cases"][-1]
-            progress.line(
-                f"{case}: {last['of_decoding']:.2f} x decoding, {last['faster_than_host']} x faster than {HOST}"
-            )
+            floors = ", ".join(f"{ratio:.2f} x {name}" for name, ratio in last["of_decoding"].items())
+            progress.line(f"{case}: {floors}; {last['faster_than_host'] or 0:.1f} x faster than {HOST}")
         with progress.step("memory of a large file"):
             result["memory"] = peak(folder, 1e8 if options.short else LARGE_BYTES)
         progress.line(f"peak {result['memory']['peak_bytes'] / 2**20:.0f} MiB")
