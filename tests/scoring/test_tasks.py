@@ -127,9 +127,11 @@ def test_reading_ahead_ends_with_its_reader():
     assert threading.active_count() == before
     assert list(tasks.ahead(iter(range(10)))) == list(range(10))
 
+    broken = SourceError("broken")
+
     def breaks():
         yield 1
-        raise SourceError("broken")
+        raise broken
 
     with pytest.raises(SourceError, match="broken"):
         list(tasks.ahead(breaks()))

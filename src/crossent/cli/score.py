@@ -71,17 +71,32 @@ def score(
     calibration, the best temperature, every class."""
     # Imported here, since `crossent explain` shares the process: pyarrow, numba and rich are none of its business.
     from crossent.cli.score_progress import shown_progress
-    from crossent.scoring.options import Options
     from crossent.scoring.score import score as score_files
     from crossent.scoring.whole_file import check_writable, write_whole
 
     reading: dict[str, Any] = {
-        **{"target": _columns(target), "probs": _columns(probs), "logits": _columns(logits)},
-        **{"log_probs": _columns(log_probs), "losses": losses, "truth_log_probs": truth_log_probs},
-        **{"classes": _names(classes), "labels": labels, "on": on, "weight": weight, "by": by, "cluster": cluster},
-        **{"tokens": tokens, "bytes": byte_counts, "words": words},
-        **{"zero": zero, "eps": eps, "rules": rules, "bad_labels": bad_labels},
-        **{"worst": worst, "level": level, "bootstrap": bootstrap},
+        "target": _columns(target),
+        "probs": _columns(probs),
+        "logits": _columns(logits),
+        "log_probs": _columns(log_probs),
+        "losses": losses,
+        "truth_log_probs": truth_log_probs,
+        "classes": _names(classes),
+        "labels": labels,
+        "on": on,
+        "weight": weight,
+        "by": by,
+        "cluster": cluster,
+        "tokens": tokens,
+        "bytes": byte_counts,
+        "words": words,
+        "zero": zero,
+        "eps": eps,
+        "rules": rules,
+        "bad_labels": bad_labels,
+        "worst": worst,
+        "level": level,
+        "bootstrap": bootstrap,
     }
     # What cannot be written must be known before the work, not after it.
     if report is not None:

@@ -67,10 +67,11 @@ def print_comparison(comparison: Comparison) -> None:
 def _headline(score: Score) -> list[str]:
     accuracy = "" if math.isnan(score.accuracy) else f"accuracy {score.accuracy:.2%}, "
     weight = "" if score.reading.weight_column is None else f" of weight {score.weight:.6g}"
-    lines = [
+    first = (
         f"[bold]Cost {score.cost:.6g} nats[/bold] = {score.bits_per_row:.6g} bits per row, "
         f"perplexity {score.perplexity:.6g}, {accuracy}{_rows(score.rows)}{weight}"
-    ]
+    )
+    lines = [first]
     if not math.isfinite(score.cost) and math.isfinite(score.finite_cost):
         others = score.rows - score.impossible - score.undefined
         lines.append(
@@ -142,7 +143,7 @@ def _troubles(score: Score) -> list[str]:
         (score.weightless, "with weight 0, not scored"),
     )
     lines = [f"[yellow]{_rows(count)} {escape(what)}.[/yellow]" for count, what in every if count]
-    if not score.impossible:
+    if not score.impossible and not score.clipped and score.options.rules is None:
         lines.insert(0, "No impossible row: no prediction is 0 where the truth is.")
     return [*lines, *(f"[yellow]{escape(note)}[/yellow]" for note in score.reading.notes), ""]
 
@@ -159,6 +160,8 @@ def _quality(score: Score) -> list[str]:
         top = score.calibration.top_label
         parts = top.decomposition
         how = "binned" if score.calibration.is_binned else "exact"
+        if score.clipped:
+            how += ", before clipping"
         lines.append(
             f"Calibration of the highest prediction ({how}): cost {parts.cost:.4g} = miscalibration "
             f"{parts.miscalibration:.4g} - discrimination {parts.discrimination:.4g} + uncertainty {parts.uncertainty:.4g}; "

@@ -20,6 +20,7 @@ from crossent.errors import MissingExtraError
 from crossent.scoring.accumulator import MOST_BINNED_CLASSES, Accumulator
 from crossent.scoring.state.calibration_bins import BINS, BinnedProblems
 from crossent.scoring.state.scored_rows import ScoredRows
+from crossent.scoring.state.totals import total_of
 
 Floats = NDArray[np.float64]
 
@@ -92,8 +93,8 @@ def calibration_of(state: Accumulator, names: tuple[str, ...]) -> Calibration | 
         return None
     if state.bins is not None:
         # Bins keep weights down to 2**-60: of lighter ones, nothing that is worth a picture is left.
-        weight = math.fsum(state.losses.weight())
-        if not abs(math.fsum(state.bins.top.curve(0)[0]) - weight) <= _MOST_LOST * weight:
+        weight = total_of(state.losses.weight())
+        if not abs(total_of(state.bins.top.curve(0)[0]) - weight) <= _MOST_LOST * weight:
             return None
         top, classes = _binned(state, names)
         note = f"from {BINS} bins, as there are more rows than are kept"
@@ -165,16 +166,16 @@ def _cost(p: Floats, rest: Floats, weights: Floats, truths: Floats) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         right = np.where(truths > 0.0, truths * -np.log(p), 0.0)
         wrong = np.where(truths < 1.0, (1.0 - truths) * -np.log(rest), 0.0)
-    return math.fsum(weights * (right + wrong)) / math.fsum(weights) if len(p) else math.nan
+    return total_of(weights * (right + wrong)) / total_of(weights) if len(p) else math.nan
 
 
 def _reliability(problem: _Problem) -> Reliability:
     recalibrated = _isotonic(problem.truth, problem.weight)
-    total = math.fsum(problem.weight)
-    base = min(math.fsum(problem.weight * problem.truth) / total, 1.0)
+    total = total_of(problem.weight)
+    base = min(total_of(problem.weight * problem.truth) / total, 1.0)
     uncertainty = float(binary_entropy(np.array([base]))[0])
     # At its own optimum the cost of a recalibrated prediction is the entropy of what was observed there.
-    recalibrated_cost = math.fsum(problem.weight * _cross(problem.truth, recalibrated)) / total
+    recalibrated_cost = total_of(problem.weight * _cross(problem.truth, recalibrated)) / total
     decomposition = Decomposition(
         cost=problem.cost,
         miscalibration=problem.cost - recalibrated_cost,

