@@ -45,3 +45,4 @@ bench-short:
 tables:
 	$(PYTHON) -m benchmarks.tables
 	$(PYTHON) -m benchmarks.torch_tables
+	$(PYTHON) -m benchmarks.scoring_tables

@@ -90,3 +90,10 @@ def test_the_tables_of_the_torch_pages_are_what_the_results_say(page: str) -> No
     tables = importlib.import_module("benchmarks.torch_tables")
     text = (readme.ROOT / page).read_text(encoding="utf-8")
     assert tables.filled(text) == text, "run `make tables`"
+
+
+def test_the_table_of_the_scoring_page_is_what_the_results_say() -> None:
+    tables = importlib.import_module("benchmarks.scoring_tables")
+    text = (readme.ROOT / tables.PAGE).read_text(encoding="utf-8")
+    assert tables.MARKED.search(text)
+    assert tables.filled(text) == text, "run `make tables`"

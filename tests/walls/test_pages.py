@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.tables import MARKED
 from crossent.scoring import accumulator, calibration
 from crossent.scoring.options import Options
 from crossent.scoring.state import calibration_bins, kept_rows
@@ -128,7 +129,8 @@ def numbers(text: str) -> set[str]:
 
 
 def test_every_number_of_the_page_on_scoring_is_printed_by_an_example_or_is_a_limit() -> None:
-    text = SCORING.read_text(encoding="utf-8")
+    # the table is made from the newest race, which tests/walls/test_docs_run.py checks
+    text = MARKED.sub("", SCORING.read_text(encoding="utf-8"))
     shown = numbers("\n".join(block.text for block in pages.blocks(text)))
     limits = {f"{value:,}" for value in LIMITS.values()}
     # A paper's year, the width of a bin (tests/scoring/test_distribution.py), OpenAI's limit, where counting begins.
