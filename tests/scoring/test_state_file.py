@@ -129,7 +129,7 @@ def test_what_is_no_state_is_refused(files, tmp_path):
 def test_another_question_is_refused(files, tmp_path):
     state = tmp_path / "score.state"
     score(names(files[:1]), state=state)
-    with pytest.raises(OptionError, match=r"^`other` must be a score of the same kind, its worst is 5 and not 20$"):
+    with pytest.raises(OptionError, match=r"^`state` must be of the same question, .* has worst 20 and not 5; keep"):
         score(names(files), state=state, worst=5)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from crossent.errors import SourceError
+from crossent.errors import OptionError, SourceError
 from crossent.scoring.arrow import compute, pa
 from crossent.scoring.column_types import is_number, is_text
 from crossent.scoring.columns import Asked
@@ -35,6 +35,10 @@ def beside_columns(schema: Any, asked: Asked) -> dict[str, Any]:
         "byte_column": ("bytes", asked.bytes),
         "word_column": ("words", asked.words),
     }
+    counted = [option for option in ("tokens", "bytes", "words") if getattr(asked, option) is not None]
+    if asked.weight is not None and counted:
+        message = f"`weight` and `{counted[0]}` cannot both be given: a cost per unit counts every row once"
+        raise OptionError(message)
     found: dict[str, str | None] = {}
     for field, (option, name) in wanted.items():
         if name is not None and name not in schema.names:

@@ -135,14 +135,15 @@ def _binned(state: Accumulator, names: tuple[str, ...]) -> tuple[_Problem, list[
     top_cost = math.inf if totals.counts["top_impossible"] else totals.sums["top_loss"].value() / weight
     top_problem = _Problem("highest prediction", defined, *_curve(top, 0), top_cost)
     if state.bins.classes.problems:
-        truth_losses, wrong_losses = (state.classes.sums[name].values() for name in ("loss", "wrong_top_loss"))
+        sums, counts = state.classes.sums, state.classes.counts
+        truth_losses, cut_off, wrong_losses = (sums[name].values() for name in ("loss", "cut_off", "wrong_top_loss"))
         for c, name in enumerate(names):
             prediction, weights, truths = _curve(state.bins.classes, c)
-            is_infinite = state.classes.counts["impossible"][c] or state.classes.counts["wrong_top_impossible"][c]
+            is_infinite = any(counts[which][c] for which in ("impossible", "cut_impossible", "wrong_top_impossible"))
             # Wrong predictions of at least a half are in `wrong_top_loss`; below, -log(1 - p) is smooth within a bin.
             below = prediction < 0.5
             others = float(np.sum(weights[below] * (1.0 - truths[below]) * -np.log1p(-prediction[below])))
-            cost = float(truth_losses[c] + wrong_losses[c] + others) / float(weights.sum())
+            cost = float(truth_losses[c] + cut_off[c] + wrong_losses[c] + others) / float(weights.sum())
             problems.append(_Problem(name, defined, prediction, weights, truths, math.inf if is_infinite else cost))
     return top_problem, problems
 

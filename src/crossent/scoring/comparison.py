@@ -22,6 +22,7 @@ from crossent.scoring.plain import plain_value
 from crossent.scoring.preparing import Prepared, prepare
 from crossent.scoring.reading import text_types
 from crossent.scoring.result import SCHEMA_VERSION, Score
+from crossent.scoring.rows import texts_of
 from crossent.scoring.score import Progress, are_files, refuse_empty
 from crossent.scoring.sources.opening import open_source, read_batches
 from crossent.scoring.sources.paths import expand
@@ -201,6 +202,8 @@ def _write_losses(side: Prepared, on: str | None, path: Path, done: _Progress) -
                 if on is not None:
                     columns[on] = batch.column(on)
                 part = pa.table(columns)
+                if on is not None:  # rows that it does not score are nobody's partner
+                    part = part.filter(pa.array(~np.isnan(state.row_losses)))
                 if writer is None:
                     writer = parquet.ParquetWriter(path, part.schema)
                 writer.write_table(part)
@@ -220,21 +223,22 @@ def _pair(side: Prepared, on: str | None, path: Path, done: _Progress) -> tuple[
     if on is None:
         rest = _rows_of(open_source(path))
     paired = 0
-    for source in side.sources:
-        partner = source
-        if on is not None:
-            from crossent.scoring.join import check_join
+    label_file: Any = None
+    if on is not None:
+        from crossent.scoring.join import check_join
 
-            report = check_join([source], path, on)
-            pairs.not_shared += report.labels_without_prediction
-            partner = joined(source, report.label_file)
+        report = check_join(side.sources, path, on)
+        pairs.not_shared += report.labels_without_prediction
+        label_file = report.label_file
+    for source in side.sources:
+        partner = joined(source, label_file)
         extra = [] if on is None else [_LOSS, _TRUTH]
         for state, batch in _recorded(side, partner, score, extra):
             if on is None:
                 losses, truths = _next(rest, batch.num_rows, source, paired)
             else:
                 losses, truths = batch.column(_LOSS), batch.column(_TRUTH)
-            clusters = None if pairs.cluster is None else batch.column(pairs.cluster).to_pylist()
+            clusters = None if pairs.cluster is None else texts_of(batch, pairs.cluster)
             pairs.add(state, losses, truths, names, str(source.path), clusters)
             paired += batch.num_rows
             done(batch.num_rows)

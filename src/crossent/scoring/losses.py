@@ -1,5 +1,6 @@
 """The loss of each row in nats, and what can be wrong with its prediction."""
 
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,16 +49,32 @@ class Stored:
         )
 
 
+# What the first of the runs under way has saved, and an entry for each of them: the last one to end restores it.
+_quiet: "list[warnings.catch_warnings[None] | None]" = []
+_quiet_lock = threading.Lock()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence the doors: impossible rows and rows that miss a sum of 1 are counted and reported.
 
     Around a whole run and not around each call: the filters belong to the process, and threads would restore each other's.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImpossibleEventWarning)
-        warnings.simplefilter("ignore", NormalizationWarning)
+    with _quiet_lock:
+        if not _quiet:
+            saved = warnings.catch_warnings()
+            saved.__enter__()
+            warnings.simplefilter("ignore", ImpossibleEventWarning)
+            warnings.simplefilter("ignore", NormalizationWarning)
+            _quiet.append(saved)
+        _quiet.append(None)
+    try:
         yield
+    finally:
+        with _quiet_lock:
+            _quiet.pop()
+            if len(_quiet) == 1 and (first := _quiet.pop()) is not None:
+                first.__exit__(None, None, None)
 
 
 def measure(

@@ -12,8 +12,11 @@ from crossent.scoring.kinds import SCALARS
 from crossent.scoring.losses import quiet
 from crossent.scoring.options import Options
 from crossent.scoring.reading import Reading
+from crossent.scoring.sources.stream import open_stream
 from crossent.scoring.state.encoding import decode, encode
 from crossent.scoring.taking import Taker
+
+_BATCH_ROWS = 2**16
 
 RecordingState = TypeVar("RecordingState", bound=Accumulator)
 
@@ -28,12 +31,23 @@ class Mergeable:
         self._state = None if reading is None else Accumulator(_shape(reading, self.options))
 
     def update(self, batch: Any, *, source: str = "<batch>", first_row: int | None = None) -> Self:
-        """Take in a record batch as rows of `source`, by default the next ones, and return self."""
+        """Take in a record batch or a table as rows of `source`, by default the next ones, and return self.
+
+        A batch that is refused leaves the score as it was.
+        """
         start = self.sources.get(source, 0) if first_row is None else first_row
+        opened = open_stream(batch)
+        if opened is None:
+            message = f"`batch` must be a record batch or a table, got {type(batch).__name__}"
+            raise OptionError(message)
+        part = type(self)(self.reading, self.options)
+        taker, rows = part.taker(source), 0
         with quiet():
-            self.taker(source).take(batch, start)
-        self.sources[source] = self.sources.get(source, 0) + batch.num_rows
-        return self
+            for each in opened.batches(opened.schema.names, _BATCH_ROWS, {}):
+                taker.take(each, start + rows)
+                rows += each.num_rows
+        part.sources[source] = rows
+        return self.merge(part)
 
     def taker(self, source: str) -> Taker:
         """Return what takes the batches of one source into this score."""
@@ -63,7 +77,7 @@ class Mergeable:
         else:
             self._refuse_others(other._reading, other.options)
         self._state.merge(other._state)
-        first = min(self._reading, other._reading, key=lambda reading: (reading.source, reading.format))
+        first = min(self._reading, other._reading, key=lambda reading: (reading.source, reading.format, repr(reading)))
         self._reading = replace(first, notes=tuple(sorted({*self._reading.notes, *other._reading.notes})))
         self.options = replace(self.options, anchors=tuple(sorted(self._state.totals.tempered)) or (1.0,))
         for source, rows in other.sources.items():

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from crossent.errors import OptionError
 from crossent.scoring.columns import Asked
+from crossent.scoring.kinds import WORDS
 from crossent.scoring.options import Options
 from crossent.scoring.reading import Reading, text_types, understand
 from crossent.scoring.result import Score
@@ -51,7 +53,7 @@ def prepare(
         report = check_join(sources, labels, on)
         label_file, notes = report.label_file, report.notes
         sources = [joined(source, label_file) for source in sources]
-    reading = understand(sources[0], asked).with_notes(*notes, *rule_notes(options))
+    reading = with_rules(understand(sources[0], asked), options).with_notes(*notes)
     if label_file is not None:
         reading = replace(reading, label_reason=f"{reading.label_reason}, in {label_file.source.path}")
     if anchors is None:
@@ -60,11 +62,16 @@ def prepare(
     return Prepared(tuple(sources), job)
 
 
-def rule_notes(options: Options) -> tuple[str, ...]:
-    """Return the sentence about rules that change predictions before they are scored."""
+def with_rules(reading: Reading, options: Options) -> Reading:
+    """Return the reading with the sentence about rules that change predictions before they are scored."""
     if options.rules is None:
-        return ()
-    return ("By Kaggle's rules every row is rescaled to sum 1 and clipped to [1e-15, 1 - 1e-15] before it is scored.",)
+        return reading
+    if reading.kind != "probs":
+        message = f"`rules` are of probabilities, these are {WORDS[reading.kind]}; write probabilities to the file"
+        raise OptionError(message)
+    return reading.with_notes(
+        "By Kaggle's rules every row is rescaled to sum 1 and clipped to [1e-15, 1 - 1e-15] before it is scored."
+    )
 
 
 def _anchors(first: Source, reading: Reading, options: Options) -> tuple[float, ...]:

@@ -277,8 +277,10 @@ class Score(Mergeable):
 
     @cached_property
     def language(self) -> LanguageModel | None:
-        """Perplexities and bits per byte; None where there are classes and no counts of tokens, bytes or words."""
+        """Perplexities and bits per byte; None with weights, and with classes unless tokens, bytes or words are counted."""
         counts = self._full.totals.counts
+        if self.reading.weight_column is not None:
+            return None
         if self._has_classes and not (counts["tokens"] or counts["bytes"] or counts["words"]):
             return None
         return language_model(self.total, self.rows, counts)

@@ -87,6 +87,10 @@ def texts_of(batch: Any, name: str) -> list[str]:
     column = batch.column(name)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if pa.types.is_floating(column.type):
+        # pandas makes 1 into 1.0 as soon as one value is missing: the same name in every file.
+        values = column.to_pylist()
+        return ["" if v is None or v != v else str(int(v)) if v.is_integer() else str(v) for v in values]  # noqa: PLR0124
     return ["" if value is None else str(value) for value in column.to_pylist()]
 
 

@@ -16,7 +16,7 @@ from crossent.scoring.losses import quiet
 from crossent.scoring.names import DOUBTFUL_LABELS
 from crossent.scoring.options import Options
 from crossent.scoring.parts import ClassScore
-from crossent.scoring.preparing import Prepared, prepare, rule_notes
+from crossent.scoring.preparing import Prepared, prepare, with_rules
 from crossent.scoring.reading import understand
 from crossent.scoring.remote import map_remote
 from crossent.scoring.result import Score
@@ -207,7 +207,7 @@ def _of_files(
     advance.rows = prepared.rows
     result = Score()
     if kept is not None:
-        result, tasks = kept.resume(tasks)
+        result, tasks = kept.resume(tasks, prepared.job)
         advance(sum(result.sources.values()))
     try:
         for key, part in _parts(tasks, prepared.job, engine, workers, address, advance):
@@ -250,7 +250,7 @@ def _of_table(
     if live is None and (engine != "local" or address is not None):
         message = f"`engine` goes with files and with tables of its own, got {engine!r} for <{type(source).__name__}>"
         raise OptionError(message)
-    job = job_for(understand(opened, asked).with_notes(*rule_notes(options)), options, batch_rows)
+    job = job_for(with_rules(understand(opened, asked), options), options, batch_rows)
     with quiet():
         if live is None:
             advance.rows = opened.rows

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crossent.errors import RangeError
 from crossent.scoring.accumulator import Accumulator
 from crossent.scoring.arrow import pa
 from crossent.scoring.kinds import SCALARS
@@ -182,7 +183,12 @@ class Taker:
             ("words", reading.word_column),
         ):
             if column is not None:
-                numbers = whole_numbers(batch, column, start)[chosen]
+                numbers = whole_numbers(batch, column, start)
+                if name != "bytes" and (lacking := np.isnan(numbers) & chosen).any():
+                    row = start + int(np.flatnonzero(lacking)[0])
+                    message = f"`{column}` must count the {name} of every row that is scored, row {row} has None"
+                    raise RangeError(message)
+                numbers = numbers[chosen]
                 self.state.totals.counts[name] += int(np.nansum(numbers))
                 if name == "bytes":
                     self.state.totals.counts["unsized"] += int(np.count_nonzero(np.isnan(numbers)))

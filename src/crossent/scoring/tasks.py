@@ -60,7 +60,7 @@ def plan(sources: Sequence[Source], job: Job) -> list[Task]:
     for source in sources:
         status = Path(source.path).stat()
         for piece in source.pieces(job.reading.columns, rows):
-            key = f"{source.path}#{piece.first_row}+{piece.rows}@{status.st_size}.{status.st_mtime_ns}"
+            key = f"{Path(source.path).resolve()}#{piece.first_row}+{piece.rows}@{status.st_size}.{status.st_mtime_ns}"
             tasks.append(Task(key, str(source.path), piece))
     return tasks
 

@@ -11,10 +11,11 @@ from crossent.scoring.state.encoding import Field, Fields, dense, sparse
 from crossent.scoring.state.exact_vector import ExactVector
 from crossent.scoring.state.scored_rows import ScoredRows
 
-COUNTS = ("rows", "correct", "impossible", "undefined", "wrong_top_impossible")
+COUNTS = ("rows", "correct", "impossible", "undefined", "wrong_top_impossible", "cut_impossible")
 # `wrong_top_loss`: -log(1 - p) of the rows where the class has a prediction of at least a half, and is wrong. Bins are too
 # coarse for it; every other -log(1 - p) is smooth within a bin.
-SUMS = ("loss", "wrong_top_loss")
+# `cut_off` and `cut_impossible`: what clipping took from losses, as calibration judges predictions that nobody clipped.
+SUMS = ("loss", "wrong_top_loss", "cut_off")
 WEIGHTS = ("weight", "finite_weight", "correct_weight")
 
 
@@ -93,6 +94,8 @@ class ClassSums:
         self._count("correct", rows.labels[hits])
         self._count("impossible", rows.labels[~finite])
         self.sums["loss"].add(rows.labels[finite], rows.weighted(rows.losses)[finite])
+        if rows.unclipped is not None:
+            self._cut(rows.labels, rows.unclipped - rows.losses, rows.weights)
         if self.weights and rows.weights is not None:
             for name, chosen in (("weight", slice(None)), ("finite_weight", finite), ("correct_weight", hits)):
                 self.weights[name].add(rows.labels[chosen], rows.weights[chosen])
@@ -103,7 +106,11 @@ class ClassSums:
             share = rows.weighted(targets[:, c])
             takes_part = share > 0.0
             stored = rows.columns.at(np.full(len(rows), c, np.int64))
-            losses = np.minimum(-stored if rows.columns.is_logarithm else -logarithms(stored), rows.highest)
+            unclipped = -stored if rows.columns.is_logarithm else -logarithms(stored)
+            losses = np.minimum(unclipped, rows.highest)
+            if rows.unclipped is not None:
+                cut = np.where(takes_part, unclipped - losses, 0.0)
+                self._cut(np.full(len(rows), c), cut, share)
             finite = takes_part & np.isfinite(losses)
             correct = takes_part & ~rows.is_tied & (rows.tops == c)
             self.counts["rows"][c] += np.count_nonzero(takes_part)
@@ -112,6 +119,12 @@ class ClassSums:
             for name, chosen in (("weight", takes_part), ("finite_weight", finite), ("correct_weight", correct)):
                 self.weights[name].add(np.full(np.count_nonzero(chosen), c), share[chosen])
             self.sums["loss"].add(np.full(np.count_nonzero(finite), c), (share[finite] * losses[finite]))
+
+    def _cut(self, labels: NDArray[np.int64], cut: NDArray[np.float64], weights: NDArray[np.float64] | None) -> None:
+        weighted = cut if weights is None else np.where(cut > 0.0, cut * weights, 0.0)
+        some = (weighted > 0.0) & np.isfinite(weighted)
+        self.sums["cut_off"].add(labels[some], weighted[some])
+        self._count("cut_impossible", labels[np.isposinf(cut)])
 
     def _add_wrong_tops(self, rows: ScoredRows) -> None:
         if rows.targets is None:

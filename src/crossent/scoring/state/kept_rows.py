@@ -71,16 +71,22 @@ class KeptRows:
             [np.array([place[source] for source in part.sources], np.int64)[part.source_of] for part in parts]
         )
         numbers = np.concatenate([part.numbers for part in parts])
+        weights, targets = (
+            None if getattr(parts[0], name) is None else np.concatenate([getattr(part, name) for part in parts])
+            for name in ("weights", "targets")
+        )
+        predictions = np.concatenate([part.predictions for part in parts])
+        labels = np.concatenate([part.labels for part in parts])
         order = np.lexsort((numbers, source_of))
-        weights, targets = ([getattr(part, name) for part in parts] for name in ("weights", "targets"))
+        keys = np.stack((source_of[order], numbers[order]))
+        if (keys[:, 1:] == keys[:, :-1]).all(axis=0).any():
+            # Two days may have rows of one name: what they hold decides, so that no order of merging does.
+            more = [*predictions.T, *([] if targets is None else targets.T), *([] if weights is None else [weights])]
+            order = np.lexsort((*more, labels, numbers, source_of))
         return Kept(
-            sources,
-            source_of[order],
-            numbers[order],
-            np.concatenate([part.predictions for part in parts])[order],
-            np.concatenate([part.labels for part in parts])[order],
-            None if weights[0] is None else np.concatenate(weights)[order],
-            None if targets[0] is None else np.concatenate(targets)[order],
+            *(sources, source_of[order], numbers[order], predictions[order], labels[order]),
+            None if weights is None else weights[order],
+            None if targets is None else targets[order],
         )
 
     def scored(self) -> ScoredRows:

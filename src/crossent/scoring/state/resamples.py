@@ -20,6 +20,10 @@ from crossent.scoring.state.scored_rows import Keys, ScoredRows
 _TAIL = np.array([1.0 - math.fsum(math.exp(-1.0) / math.factorial(k) for k in range(m + 1)) for m in range(18)])
 
 
+# An odd number of 64 bits spreads those of a loss.
+_ODD = -0x61C8864680B583EB
+
+
 class Resamples:
     """Weight and loss of every replicate, over the rows with a finite loss."""
 
@@ -29,7 +33,9 @@ class Resamples:
 
     def update(self, rows: ScoredRows) -> None:
         finite = np.isfinite(rows.losses)
-        keys, losses = _hashes(rows.keys)[finite], rows.losses[finite]
+        losses = rows.losses[finite]
+        # With what the row holds: rows of two days may have one name, and must not be drawn together.
+        keys = _hashes(rows.keys)[finite] ^ (losses.view(np.int64) * np.int64(_ODD))
         weights = np.ones(len(losses)) if rows.weights is None else rows.weights[finite]
         weighted = weights * losses
         # A row adds to a limb at most 18 times, so that a batch stays far below the number after which carries move.
@@ -58,9 +64,11 @@ class Resamples:
 
 def _hashes(keys: Keys) -> NDArray[np.int64]:
     """Return 64 bits for each row: of its id where it has one, else of its file and number."""
-    if keys.ids is not None:
-        return np.array([_hash(str(each)) for each in keys.ids.to_pylist()], np.int64)
-    return keys.rows * np.int64(-7046029254386353131) ^ np.int64(_hash(keys.source))
+    by_place = keys.rows * np.int64(-7046029254386353131) ^ np.int64(_hash(keys.source))
+    if keys.ids is None:
+        return by_place
+    ids = keys.ids.to_pylist()
+    return np.array([place if each is None else _hash(str(each)) for each, place in zip(ids, by_place, strict=True)])
 
 
 def _hash(text: str) -> int:

@@ -27,8 +27,10 @@ class KeptRow:
     top_prediction: float
 
     @property
-    def order(self) -> tuple[float, str, int]:
-        return -self.loss_nats, self.source, self.row
+    def order(self) -> tuple[float, str, int, str, int, float, int, float]:
+        # Down to the last field: two days may have rows of one name, and still leave the same rows in any order.
+        rest = (self.truth, -self.truth_prediction, self.top, -self.top_prediction)
+        return -self.loss_nats, self.source, self.row, self.id or "", *rest
 
 
 class WorstRows:
