@@ -101,12 +101,15 @@ def test_a_comparison_joins_all_files_at_once(write):
     table = {"id": ids, "target": labels, "p_0": p[:, 0], "p_1": p[:, 1]}
     second = write({**table, "p_0": p[:, 1], "p_1": p[:, 0]}, "second.parquet")
     parts = [
-        str(write({name: values[i * 30 : i * 30 + 30] for name, values in table.items()}, f"{i}.parquet")) for i in range(3)
+        str(write({name: values[i * 30 : i * 30 + 30] for name, values in table.items()}, f"{i}.parquet"))
+        for i in range(3)
     ]
     result = compare(parts, second, on="id")
     assert (result.rows, result.not_shared) == (90, 0)
     again = str(write({name: values[:5] for name, values in table.items()}, "again.parquet"))
-    with pytest.raises(SourceError, match=r"^`source` must have each key of 'id' once, 5 of them stand in several rows"):
+    with pytest.raises(
+        SourceError, match=r"^`source` must have each key of 'id' once, 5 of them stand in several rows"
+    ):
         compare([*parts, again], second, on="id")
 
 

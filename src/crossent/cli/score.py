@@ -72,6 +72,7 @@ def score(
     # Imported here, since `crossent explain` shares the process: pyarrow, numba and rich are none of its business.
     from crossent.cli.score_progress import shown_progress
     from crossent.scoring.score import score as score_files
+    from crossent.scoring.sources.paths import expand
     from crossent.scoring.whole_file import check_writable, write_whole
 
     reading: dict[str, Any] = {
@@ -100,7 +101,8 @@ def score(
     }
     # What cannot be written must be known before the work, not after it.
     if report is not None:
-        check_writable(report, "report")
+        read = [*expand(files), *(Path(each) for each in (labels, state) if each is not None)]
+        check_writable(report, "report", [*read, *([] if against is None else expand(against))])
         import_report()
     comparison = None
     with shown_progress() as progress, warnings.catch_warnings():
@@ -109,7 +111,8 @@ def score(
         if against is not None:
             from crossent.scoring.comparison import compare
 
-            refuse_beside(against, engine=engine != "local", state=state is not None)
+            given = {"engine": engine != "local", "state": state is not None, "workers": workers is not None}
+            refuse_beside(against, given | {"address": address is not None, "bootstrap": bool(bootstrap)})
             comparison = compare(files, against, progress=progress, **reading)
             result = comparison.first
         else:
@@ -141,13 +144,13 @@ def import_report() -> None:
     import crossent.scoring.report.page  # noqa: F401
 
 
-def refuse_beside(against: str, *, engine: bool, state: bool) -> None:
+def refuse_beside(against: str, given: dict[str, bool]) -> None:
     """Raise OptionError for an option that a comparison does not have."""
     from crossent.errors import OptionError
 
-    for name, is_given in (("engine", engine), ("state", state)):
+    for name, is_given in given.items():
         if is_given:
-            message = f"`--{name}` does not go with `--against`: a comparison with '{against}' reads on this machine"
+            message = f"`--{name}` does not go with `--against`: a comparison with '{against}' has no use for it"
             raise OptionError(message)
 
 

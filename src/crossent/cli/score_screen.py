@@ -19,6 +19,8 @@ from crossent.units import nats_to_bits
 _SHOWN = 20
 # Of the worst rows, enough to see what they have in common; the rest are in the report and in JSON.
 _SHOWN_WORST = 5
+# A line of the screen that holds more is cut: names may be texts.
+_LONGEST = 2000
 
 
 def print_score(score: Score) -> None:
@@ -41,7 +43,7 @@ def print_comparison(comparison: Comparison) -> None:
     first, second = comparison.first.reading.source, comparison.second.reading.source
     console.print()
     console.print(
-        f"[bold]{escape(first)} costs {comparison.difference_nats:+.6g} nats[/bold] against {escape(second)} "
+        f"[bold]{_shown(first)} costs {comparison.difference_nats:+.6g} nats[/bold] against {_shown(second)} "
         f"({_interval(comparison.interval)}), over {_rows(comparison.rows)} that both score."
     )
     interval = comparison.interval
@@ -142,10 +144,10 @@ def _troubles(score: Score) -> list[str]:
         (score.bad_labels, f"with a label that is no class, not scored: {_bad_labels(score)}"),
         (score.weightless, "with weight 0, not scored"),
     )
-    lines = [f"[yellow]{_rows(count)} {escape(what)}.[/yellow]" for count, what in every if count]
+    lines = [f"[yellow]{_rows(count)} {_shown(what)}.[/yellow]" for count, what in every if count]
     if not score.impossible and not score.clipped and score.options.rules is None:
         lines.insert(0, "No impossible row: no prediction is 0 where the truth is.")
-    return [*lines, *(f"[yellow]{escape(note)}[/yellow]" for note in score.reading.notes), ""]
+    return [*lines, *(f"[yellow]{_shown(note)}[/yellow]" for note in score.reading.notes), ""]
 
 
 def _bad_labels(score: Score) -> str:
@@ -201,8 +203,8 @@ def _group_table(score: Score) -> Table | None:
         shown = sorted(shown, key=_cost, reverse=True)[:_SHOWN]
         title = f"The {len(shown)} costliest of {len(score.groups)} values of {score.reading.group_column}"
     table = _table(
-        escape(title),
-        str(escape(score.reading.group_column or "")),
+        _shown(title),
+        _shown(score.reading.group_column or ""),
         "rows",
         "cost in nats",
         "accuracy",
@@ -229,7 +231,7 @@ def _worst_table(score: Score) -> Table | None:
         cells.append(_aligned(each.loss_nats))
         if score.classes:
             cells += [each.truth, f"{each.truth_prediction:.3g}", f"{each.top} {each.top_prediction:.3g}"]
-        table.add_row(*(escape(cell) for cell in cells))
+        table.add_row(*(_shown(cell) for cell in cells))
     return table
 
 
@@ -244,7 +246,7 @@ def _table(title: str, first: str, *others: str) -> Table:
 def _counted(each: ClassScore | GroupScore) -> tuple[str, ...]:
     accuracy = f"{each.correct / each.rows:.2%}" if each.rows else "-"
     cost = _aligned(each.cost) if each.rows else "-"
-    return escape(each.name), f"{each.rows:,}", cost, accuracy, f"{each.impossible:,}"
+    return _shown(each.name), f"{each.rows:,}", cost, accuracy, f"{each.impossible:,}"
 
 
 def _cost(each: Any) -> float:
@@ -278,11 +280,17 @@ def _reading(score: Score) -> list[str]:
         if mapped
         else f"Classes     {reading.classes_reason}",
     ]
-    return [f"[dim]{escape(line)}[/dim]" for line in lines]
+    return [f"[dim]{_shown(line)}[/dim]" for line in lines]
 
 
 def _some(texts: Sequence[str]) -> str:
     return ", ".join([*texts[:_SHOWN], *([f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else [])])
+
+
+def _shown(text: str) -> str:
+    """Return text from the data for the terminal: no markup, no control characters, and not without end."""
+    plain = "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)
+    return escape(plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 3]}...")
 
 
 def _rows(count: int) -> str:

@@ -159,6 +159,9 @@ class _Search:
             known = (*self._top_lists(), *self.named, *(predictions.columns if predictions else ()))
             names = list(dict.fromkeys((*names, *known))) or self.schema.names
         names += [self.mark] if self.mark and self.mark not in names else []
+        if not names:
+            message = f"`source` must have columns, '{self.source.path}' has none"
+            raise SourceError(message)
         kinds = [self.schema.field(name).type for name in names]
         rows = max(1, min(_FIRST_ROWS, _FIRST_VALUES // sum(values_per_row(kind, _LIST_VALUES) for kind in kinds)))
         for batch in read_batches(self.source, names, rows, {}):

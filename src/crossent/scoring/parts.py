@@ -100,7 +100,7 @@ def language_model(total_nats: float, rows: int, counts: Mapping[str, int]) -> L
 
 def exponential(nats: float) -> float:
     """Return e**nats, inf where that is too large."""
-    return math.exp(nats) if nats < 709.0 else math.inf
+    return math.inf if nats >= 709.0 else math.exp(nats)  # nan stays nan
 
 
 def with_the_others(finite: float, impossible: int, undefined: int) -> float:

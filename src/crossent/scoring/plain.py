@@ -21,6 +21,7 @@ def as_plain(score: "Score", version: int) -> dict[str, Any]:
     """Return every number and every decision; numbers that JSON lacks are the strings "inf", "-inf" and "nan"."""
     content: dict[str, Any] = {"schema_version": version}
     content |= {name: getattr(score, name) for name in _NUMBERS}
+    content["sources"] = dict(sorted(score.sources.items()))  # they are read in any order
     for name in _PARTS:
         part = getattr(score, name)
         content[name] = part

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crossent.errors import OptionError
-from crossent.scoring.columns import Asked
+from crossent.scoring.columns import Asked, labels_by_name
 from crossent.scoring.kinds import WORDS
 from crossent.scoring.options import Options
 from crossent.scoring.reading import Reading, text_types, understand
@@ -53,13 +53,24 @@ def prepare(
         report = check_join(sources, labels, on)
         label_file, notes = report.label_file, report.notes
         sources = [joined(source, label_file) for source in sources]
-    reading = with_rules(understand(sources[0], asked), options).with_notes(*notes)
+    own = _label_of(label_file) if label_file is not None and asked.target is None else None
+    reading = with_rules(understand(sources[0], asked if own is None else replace(asked, target=own)), options)
+    reading = reading.with_notes(*notes)
     if label_file is not None:
-        reading = replace(reading, label_reason=f"{reading.label_reason}, in {label_file.source.path}")
+        reason = "the labels" if own is not None else reading.label_reason
+        reading = replace(reading, label_reason=f"{reason} of {label_file.source.path}")
     if anchors is None:
         anchors = _anchors(sources[0], reading, options)
     job = job_for(reading, replace(options, anchors=anchors), batch_rows, label_file)
+    job = replace(job, has_several=len(sources) > 1)
     return Prepared(tuple(sources), job)
+
+
+def _label_of(label_file: Any) -> str | None:
+    """Return the column of labels in their own file: a column of the predictions must not be taken for the truth."""
+    names: list[str] = label_file.schema.names
+    by_name = labels_by_name(names, None, set())
+    return names[0] if len(names) == 1 else by_name[0][0] if by_name[0] else None
 
 
 def with_rules(reading: Reading, options: Options) -> Reading:

@@ -157,6 +157,14 @@ def score(
         *(target, probs, logits, log_probs, classes, losses, truth_log_probs),
         *(weight, by, cluster, tokens, bytes, words),
     )
+    refuse_odd_columns(
+        *(("target", target), ("probs", probs), ("logits", logits), ("log_probs", log_probs)),
+        *(("losses", losses), ("truth_log_probs", truth_log_probs), ("weight", weight), ("by", by)),
+        *(("cluster", cluster), ("tokens", tokens), ("bytes", bytes), ("words", words), ("on", on)),
+    )
+    if on is not None and labels is None:
+        message = "`on` goes with `labels`, a file to join with; there is none"
+        raise OptionError(message)
     options = Options(worst, bootstrap, level, zero, eps, bad_labels, rules)
     if cluster is not None and bootstrap:
         message = "`cluster` and `bootstrap` cannot both be given; the bootstrap draws single rows"
@@ -169,12 +177,11 @@ def score(
                 raise OptionError(message)
         result = _of_table(source, asked, options, batch_rows, engine, workers, address, advance)
     else:
-        kept = StateFile(state) if state is not None else None
+        paths = expand(source)
+        kept = None if state is None else StateFile(state, [*paths, *([] if labels is None else [labels])])
         anchors = None if kept is None or kept.score is None else kept.score.options.anchors
         with quiet():
-            prepared = prepare(
-                *(expand(source), asked, options), batch_rows=batch_rows, labels=labels, on=on, anchors=anchors
-            )
+            prepared = prepare(*(paths, asked, options), batch_rows=batch_rows, labels=labels, on=on, anchors=anchors)
             result = _of_files(prepared, kept, engine, workers, address, advance)
     if not result.rows:
         refuse_empty(result)
@@ -262,6 +269,18 @@ def _of_table(
         return result
 
 
+def refuse_odd_columns(*given: tuple[str, Any]) -> None:
+    """Raise OptionError for what cannot name a column."""
+    for name, value in given:
+        several = isinstance(value, list | tuple) and name in ("target", "probs", "logits", "log_probs")
+        for each in value if several else [value]:
+            if each is not None and not (isinstance(each, str) and each):
+                message = (
+                    f"`{name}` must be the name of a column, got {type(each).__name__ if each != '' else 'no text'}"
+                )
+                raise OptionError(message)
+
+
 def are_files(source: Any) -> bool:
     """Say whether a source is a path or several."""
     if isinstance(source, str | PathLike):
@@ -275,10 +294,12 @@ def refuse_empty(result: Score) -> None:
     """Raise SourceError for a score of no rows."""
     reading = result.reading
     column = reading.label_column or reading.prediction_columns[0]
+    counted = ((result.bad_labels, "no class"), (result.weightless, "of weight 0"))
+    others = "".join(f", {count} {why}" for count, why in counted if count)
     what = "labels" if reading.label_column else "numbers"
     message = (
         f"`{column}` must hold {what}, '{reading.source}' has none: "
-        f"{result.missing_labels} missing, {result.ignored_labels} ignored"
+        f"{result.missing_labels} missing, {result.ignored_labels} ignored{others}"
     )
     raise SourceError(message)
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -23,14 +23,14 @@ _SECONDS_BETWEEN_SAVES = 2.0
 class StateFile:
     """The score so far, and the keys of its tasks."""
 
-    def __init__(self, path: str | PathLike[str]) -> None:
+    def __init__(self, path: str | PathLike[str], inputs: Iterable[str | PathLike[str]] = ()) -> None:
         self.path = Path(path)
         self.keys: set[str] = set()
         self.score: Score | None = None
         self.question: dict[str, Any] = {}
         self._saved = time.monotonic()
         # Known now, not after hours of work.
-        check_writable(self.path, "state")
+        check_writable(self.path, "state", inputs)
         if self.path.exists():
             self._load()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crossent import errors
-from crossent.errors import CrossentError, SourceError
+from crossent.errors import CrossentError, LabelError, RangeError, SourceError
 from crossent.scoring.losses import quiet
 from crossent.scoring.options import Options
 from crossent.scoring.reading import Reading, text_types
@@ -36,6 +36,7 @@ class Job:
     options: Options
     batch_rows: int
     labels: Any = None  # a LabelFile, to join with
+    has_several: bool = False  # files, so that what is wrong in one names it
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,13 @@ def score_source(
     start = first = piece.first_row if piece is not None else 0
     batches = read_batches(source, reading.columns, job.batch_rows, text_types(reading, source.schema), piece)
     for batch in ahead(batches) if reads_ahead else batches:
-        taker.take(batch, start)
+        try:
+            taker.take(batch, start)
+        except (RangeError, LabelError, SourceError) as error:
+            if not job.has_several:
+                raise
+            message = f"{error} (in '{name}')"
+            raise type(error)(message) from error
         start += batch.num_rows
         if on_rows is not None:
             on_rows(batch.num_rows)

@@ -2,18 +2,25 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
+from os import PathLike
 from pathlib import Path
 
 from crossent.errors import OptionError, SourceError
 from crossent.scoring.wording import one_line
 
 
-def check_writable(path: Path, name: str) -> None:
-    """Raise OptionError where a file of this name could not be written."""
+def check_writable(path: Path, name: str, inputs: Iterable[str | PathLike[str]] = ()) -> None:
+    """Raise OptionError where a file of this name could not be written, or is one of those that are read."""
     message = None
-    if path.is_dir():
+    same = [str(each) for each in inputs if Path(each).resolve() == path.resolve()]
+    if same:
+        message = f"`{name}` must be a file of its own, '{path}' is read or written as something else; choose another"
+    elif path.is_dir():
         message = f"`{name}` must be a file, got the folder '{path}'; add a name"
+    elif path.exists() and not path.is_file():
+        message = f"`{name}` must be a file, '{path}' is a device or the like; choose another"
     elif not path.parent.is_dir():
         message = f"`{name}` must be in a folder that exists, there is no '{path.parent}'; make it first"
     elif path.exists() and not os.access(path, os.W_OK):
@@ -29,6 +36,7 @@ def check_writable(path: Path, name: str) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that nobody ever sees half of it; raise SourceError where that cannot be done."""
+    path = path.resolve()  # a link stays one
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:

@@ -87,3 +87,10 @@ def test_nothing_found(folder, tmp_path):
         "give the stream of its record batches",
         "s3://b/*.csv",
     )
+
+
+def test_the_endings_of_a_folder_are_those_of_the_readers():
+    from crossent.scoring.sources import opening
+    from crossent.scoring.sources.paths import ENDINGS
+
+    assert set(ENDINGS) == {*opening._BINARY, *opening._TEXT}

@@ -3,6 +3,7 @@
 No ProcessPoolExecutor: it breaks as a whole when one process dies, and cannot say which task that one was at.
 """
 
+import os
 import pickle
 import signal
 import sys
@@ -114,7 +115,7 @@ def _work(connection: Connection, function: _Function) -> None:
     # Ctrl-C reaches every process of the terminal; the parent sees to its own.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # An end in order: what was written for the work, such as the labels to join with, is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    signal.signal(signal.SIGTERM, _leave)
     try:
         connection.send(b"")
         while True:
@@ -124,6 +125,13 @@ def _work(connection: Connection, function: _Function) -> None:
     finally:
         # It ends by itself now; interrupted in that, it would say so on the terminal.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _leave(*_: object) -> None:
+    """End in order, and in silence: the parent has said what there is to say."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # for what is left of this process
+    sys.exit()
 
 
 def _done(function: _Function, task: Task) -> bytes | Exception:

@@ -11,6 +11,12 @@ from typing import Any
 from crossent.errors import SourceError
 from crossent.scoring.names import natural_order
 
+# The endings that say what is in a file; tests/scoring/sources/test_paths.py holds them against the readers.
+ENDINGS = (
+    *(".parquet", ".pq", ".arrow", ".arrows", ".ipc", ".feather", ".npy", ".npz", ".safetensors"),
+    *(".csv", ".tsv", ".jsonl", ".ndjson", ".json"),
+)
+
 # "C:\predictions" has a scheme of one letter, which is none.
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
@@ -31,6 +37,9 @@ def expand(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[P
 def local(source: str | PathLike[str]) -> Path:
     """Return the path; raise SourceError for the address of a remote file."""
     text = os.fsdecode(source)
+    if not text:
+        message = "`source` must be the path of a file, got no text"
+        raise SourceError(message)
     if _REMOTE.match(text) and not Path(text).exists():
         message = (
             f"`source` must be a file on this machine, got '{text}'; copy it here first, or open it with pyarrow and "
@@ -72,11 +81,15 @@ def _expanded(given: Any) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    return [
+    """Return the files of predictions in a folder; a README, a report or a state beside them is none."""
+    every = [
         path
         for path in folder.rglob("*")
         if path.is_file() and not any(map(_is_side_file, path.relative_to(folder).parts))
     ]
+    return [
+        path for path in every if path.name.lower().removesuffix(".gz").removesuffix(".zst").endswith(ENDINGS)
+    ] or every
 
 
 def _is_side_file(name: str) -> bool:

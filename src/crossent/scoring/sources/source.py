@@ -96,6 +96,7 @@ def readable(path: Path) -> Iterator[None]:
     """Turn what goes wrong in a file's bytes into one sentence that names the file."""
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        message = f"`source` must be readable, '{path}' is not: {one_line(error)}"
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        name = str(path).encode(errors="backslashreplace").decode()  # a name may be no text
+        message = f"`source` must be readable, '{name}' is not: {one_line(error)}"
         raise SourceError(message) from error
