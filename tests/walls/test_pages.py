@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-
 from benchmarks.tables import MARKED
+
 from crossent.scoring import accumulator, calibration
 from crossent.scoring.options import Options
 from crossent.scoring.state import calibration_bins, kept_rows
