@@ -11,6 +11,7 @@ from crossent.scoring.kinds import WORDS
 from crossent.scoring.options import Options
 from crossent.scoring.reading import Reading, text_types, understand
 from crossent.scoring.result import Score
+from crossent.scoring.row_labels import FORMAT, RowLabels, row_labels
 from crossent.scoring.sources.opening import open_source, read_batches
 from crossent.scoring.sources.source import Source
 from crossent.scoring.tasks import Job, job_for, joined
@@ -48,10 +49,7 @@ def prepare(
     label_file: Any = None
     notes: tuple[str, ...] = ()
     if labels is not None:
-        from crossent.scoring.join import check_join
-
-        report = check_join(sources, labels, on)
-        label_file, notes = report.label_file, report.notes
+        label_file, notes = _labels(labels, sources, on)
         sources = [joined(source, label_file) for source in sources]
     own = _label_of(label_file) if label_file is not None and asked.target is None else None
     reading = with_rules(understand(sources[0], asked if own is None else replace(asked, target=own)), options)
@@ -66,8 +64,20 @@ def prepare(
     return Prepared(tuple(sources), job)
 
 
+def _labels(labels: Any, sources: Sequence[Source], on: str | None) -> tuple[Any, tuple[str, ...]]:
+    """Return what the predictions are joined with, and what there is to say of it."""
+    if on is None and str(labels).lower().endswith(f".{FORMAT}"):
+        return row_labels(open_source(labels), sources), ("The labels are taken in the order of their rows.",)
+    from crossent.scoring.join import check_join
+
+    report = check_join(sources, labels, on)
+    return report.label_file, report.notes
+
+
 def _label_of(label_file: Any) -> str | None:
     """Return the column of labels in their own file: a column of the predictions must not be taken for the truth."""
+    if isinstance(label_file, RowLabels):
+        return None  # RowJoinedSource names it
     names: list[str] = label_file.schema.names
     by_name = labels_by_name(names, None, set())
     return names[0] if len(names) == 1 else by_name[0][0] if by_name[0] else None

@@ -104,7 +104,8 @@ def question_of(job: Job) -> dict[str, Any]:
     if job.labels is not None:
         path = Path(job.labels.source.path)
         status = path.stat()
-        question["labels"] = [str(path.resolve()), status.st_size, status.st_mtime_ns, job.labels.key.name]
+        key = getattr(job.labels, "key", None)  # RowLabels have none
+        question["labels"] = [str(path.resolve()), status.st_size, status.st_mtime_ns, key and key.name]
     else:
         question["labels"] = None
     plain: dict[str, Any] = json.loads(json.dumps(question))

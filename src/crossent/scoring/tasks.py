@@ -14,6 +14,7 @@ from crossent.scoring.losses import quiet
 from crossent.scoring.options import Options
 from crossent.scoring.reading import Reading, text_types
 from crossent.scoring.result import Score
+from crossent.scoring.row_labels import RowJoinedSource, RowLabels
 from crossent.scoring.sources.opening import open_source, read_batches
 from crossent.scoring.sources.source import Piece, Source
 from crossent.scoring.wording import listed
@@ -35,7 +36,7 @@ class Job:
     reading: Reading
     options: Options
     batch_rows: int
-    labels: Any = None  # a LabelFile, to join with
+    labels: Any = None  # a LabelFile or RowLabels, to join with
     has_several: bool = False  # files, so that what is wrong in one names it
 
 
@@ -96,9 +97,11 @@ def read_result(result: bytes) -> Score:
 
 
 def joined(source: Source, labels: Any) -> Source:
-    """Return the reader of a file, joined with a LabelFile where there is one."""
+    """Return the reader of a file, joined with a LabelFile or with RowLabels where there is one."""
     if labels is None:
         return source
+    if isinstance(labels, RowLabels):
+        return RowJoinedSource(source, labels.source)
     from crossent.scoring.joined_source import JoinedSource
 
     return JoinedSource(source, labels)

@@ -81,7 +81,10 @@ def bad_folder(tmp_path: Path) -> Path:
     return folder
 
 
-BAD_LABEL = "`target` must hold one of the classes 0, 1, 2; row 1234 has 3: are the labels 1-based?"
+def bad_label(folder: Path) -> str:
+    """Return what is said of the bad folder."""
+    said = "`target` must hold one of the classes 0, 1, 2; row 1234 has 3: are the labels 1-based?"
+    return f"{said} (in '{folder / 'b.parquet'}')"
 
 
 def merged(map_tasks: Callable[..., Any], function: Any, tasks: Sequence[Task], address: str | None = None) -> bytes:

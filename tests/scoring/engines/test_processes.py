@@ -16,7 +16,7 @@ from crossent.errors import LabelError, OptionError, SourceError
 from crossent.scoring.engines.processes import map_tasks
 from crossent.scoring.score import score
 from crossent.scoring.tasks import Job, Task, run_task
-from tests.scoring.engines.conftest import BAD_LABEL, GROUP_ROWS, ROOT, merged, table
+from tests.scoring.engines.conftest import GROUP_ROWS, ROOT, bad_label, merged, table
 from tests.scoring.engines.deadly import Broken, KilledAt, Sleeper
 
 Work = tuple[Job, list[Task]]
@@ -72,7 +72,7 @@ def test_a_bug_is_raised_as_it_is(work: Work) -> None:
 def test_bad_data_is_the_same_error(engine: str, bad_folder: Path) -> None:
     with pytest.raises(LabelError) as caught:
         score(bad_folder, batch_rows=GROUP_ROWS, engine=engine, workers=2)
-    assert str(caught.value) == BAD_LABEL
+    assert str(caught.value) == bad_label(bad_folder)
 
 
 def test_an_address_is_refused(folder: Path) -> None:

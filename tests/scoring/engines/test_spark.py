@@ -15,7 +15,7 @@ from crossent.errors import LabelError, OptionError, SourceError
 from crossent.scoring.engines.spark import map_tasks
 from crossent.scoring.score import score
 from crossent.scoring.tasks import Job, Task
-from tests.scoring.engines.conftest import BAD_LABEL, GROUP_ROWS, merged
+from tests.scoring.engines.conftest import GROUP_ROWS, bad_label, merged
 from tests.scoring.engines.deadly import Broken, KilledAt
 
 Work = tuple[Job, list[Task]]
@@ -89,4 +89,4 @@ def test_a_bug_is_raised_with_its_text(session: Any, work: Work) -> None:
 def test_bad_data_is_the_same_error(session: Any, bad_folder: Path) -> None:
     with pytest.raises(LabelError) as caught:
         score(bad_folder, batch_rows=GROUP_ROWS, engine="spark")
-    assert str(caught.value) == BAD_LABEL
+    assert str(caught.value) == bad_label(bad_folder)
