@@ -150,7 +150,7 @@ def test_lists_of_another_width_in_the_second_file(write):
     second = write({"label": [0, 1], "probs": pa.array([[0.25] * 4] * 2, pa.list_(pa.float64(), 4))}, "b.parquet")
     with pytest.raises(SourceError) as caught:
         score(second.with_name("*.parquet"))
-    assert str(caught.value) == "`probs` must hold 2 numbers in each row, row 0 has 4"
+    assert str(caught.value) == f"`probs` must hold 2 numbers in each row, row 0 has 4 (in '{second}')"
 
 
 # -- names of classes beside the data

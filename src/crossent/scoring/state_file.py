@@ -50,12 +50,12 @@ class StateFile:
                     raise OptionError(message)
         self.question = question
         planned = {_piece_of(task.key): task.key for task in tasks}
-        paths = {_path_of(task.key) for task in tasks}
+        paths = {_path_of(task.key): task.path for task in tasks}
         for key in sorted(self.keys):
             piece, path = _piece_of(key), _path_of(key)
             if planned.get(piece, key) != key or (piece not in planned and path in paths):
                 message = (
-                    f"`state` must be of the same files, '{path}' has changed since '{self.path}' was written; "
+                    f"`state` must be of the same files, '{paths[path]}' has changed since '{self.path}' was written; "
                     f"delete the state to score everything anew"
                 )
                 raise SourceError(message)
