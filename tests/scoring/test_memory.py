@@ -16,6 +16,8 @@ CLASSES = 10
 TEXT_ROWS = 800_000  # each number takes twenty bytes
 # A block of predictions in float64 (16 MiB), a copy or two of it within the reader and the kernel, and the allocator.
 ALLOWED_MB = 60
+# Parquet is read on two threads: each has a reader, and the rows that it keeps until they are too many, 16 MiB.
+ALLOWED_ON_THREADS_MB = 100
 
 # Scores a small file first, so that imports, compiled kernels and thread pools are not counted. VmHWM is the peak of
 # this process; ru_maxrss would start at that of the test runner. RssAnon is the memory of the process's own, without the
@@ -75,7 +77,9 @@ def write_csv(path: Path, rows: int) -> None:
     csv.write_csv(table(rows), path)
 
 
-def assert_bounded(tmp_path: Path, write: Callable[[Path, int], None], ending: str, rows: int, measure: str) -> None:
+def assert_bounded(
+    tmp_path: Path, write: Callable[[Path, int], None], ending: str, rows: int, measure: str, allowed_mb: int
+) -> None:
     small, big = tmp_path / f"small.{ending}", tmp_path / f"big.{ending}"
     write(small, 100_000)
     write(big, rows)
@@ -83,21 +87,21 @@ def assert_bounded(tmp_path: Path, write: Callable[[Path, int], None], ending: s
     assert ran.returncode == 0, ran.stderr
     measured = json.loads(ran.stdout)
     assert measured["rows"] == rows
-    assert measured[measure] < ALLOWED_MB < big.stat().st_size / 2e6, measured
+    assert measured[measure] < allowed_mb < big.stat().st_size / 2e6, measured
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("write", "ending", "rows", "measure"),
+    ("write", "ending", "rows", "measure", "allowed_mb"),
     [
-        (write_parquet, "parquet", ROWS, "peak_mb"),
-        (write_npz, "npz", ROWS, "peak_mb"),
-        (write_csv, "csv", TEXT_ROWS, "peak_mb"),
-        (write_arrow, "arrow", ROWS, "own_mb"),
+        (write_parquet, "parquet", ROWS, "peak_mb", ALLOWED_ON_THREADS_MB),
+        (write_npz, "npz", ROWS, "peak_mb", ALLOWED_MB),
+        (write_csv, "csv", TEXT_ROWS, "peak_mb", ALLOWED_MB),
+        (write_arrow, "arrow", ROWS, "own_mb", ALLOWED_MB),
     ],
 )
-def test_a_file_bigger_than_its_batches(tmp_path, write, ending, rows, measure):
-    assert_bounded(tmp_path, write, ending, rows, measure)
+def test_a_file_bigger_than_its_batches(tmp_path, write, ending, rows, measure, allowed_mb):
+    assert_bounded(tmp_path, write, ending, rows, measure, allowed_mb)
 
 
 @pytest.mark.slow
