@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,7 +37,6 @@ CASES = {
     "1 000 000 x 100 float32": (1_000_000, 100, np.float32, "probs"),
     "1 000 000 x 100 float32, logits": (1_000_000, 100, np.float32, "logits"),
     "5 000 000 x 2 float64": (5_000_000, 2, np.float64, "probs"),
-    "20 000 x 10 000 float32": (20_000, 10_000, np.float32, "probs"),
 }
 SHORT = {"20 000 x 10 float32": (20_000, 10, np.float32, "probs")}
 LARGE_BYTES = 6e9
@@ -101,7 +101,9 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _host(path: Path) -> float:
     labels, values = _read(path)
-    return float(log_loss(labels, values, labels=range(values.shape[1])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # float32 rows miss a sum of 1 by more than it likes
+        return float(log_loss(labels, values, labels=range(values.shape[1])))
 
 
 def _by_hand(path: Path) -> float:
