@@ -102,11 +102,8 @@ def test_bad_data_comes_back_as_what_it_was(write_parts, tmp_path):
         tasks.read_result(result)
     with pytest.raises(LabelError) as local:
         score(paths)
-    assert (
-        str(remote.value)
-        == str(local.value)
-        == ("`target` must hold one of the classes 0, 1, 2; row 1234 has 3: are the labels 1-based?")
-    )
+    said = "`target` must hold one of the classes 0, 1, 2; row 1234 has 3: are the labels 1-based?"
+    assert str(remote.value) == str(local.value) == f"{said} (in '{paths[2]}')"
 
 
 def test_a_file_without_the_columns_of_the_first(write_parts):
