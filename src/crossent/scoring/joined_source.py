@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from crossent.scoring.arrow import pa
 from crossent.scoring.duck import connection
 from crossent.scoring.label_file import LabelFile
 from crossent.scoring.label_table import LabelTable, label_table
-from crossent.scoring.sources.source import Piece, Source
+from crossent.scoring.sources.source import AroundPredictions, Piece
 from crossent.scoring.wording import one_line
 
 # Keys of predictions that are joined at a time: DuckDB keeps the smaller side of a join in memory and passes the other
@@ -32,27 +31,10 @@ _UNTYPED = ("CSV", "JSON lines")
 
 
 @dataclass(frozen=True)
-class JoinedSource:
+class JoinedSource(AroundPredictions):
     """Predictions with the columns of a file of labels added; a row without a label has missing values there."""
 
-    predictions: Source
     labels: LabelFile
-
-    @property
-    def path(self) -> Path:
-        return self.predictions.path
-
-    @property
-    def format(self) -> str:
-        return self.predictions.format
-
-    @property
-    def rows(self) -> int | None:
-        return self.predictions.rows
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return self.predictions.notes
 
     @property
     def skipped(self) -> Mapping[str, str]:

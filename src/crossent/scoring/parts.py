@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crossent.scoring.uncertainty import Interval
+from crossent.units import nats_to_bits, perplexity_of_nats
 
 
 @dataclass(frozen=True)
@@ -89,18 +90,13 @@ def language_model(total_nats: float, rows: int, counts: Mapping[str, int]) -> L
         tokens or rows,
         sizes or None,
         words or None,
-        exponential(total_nats / (tokens or rows)) if tokens or rows else math.nan,
-        None if per_byte is None else per_byte / math.log(2.0),
-        None if per_byte is None else exponential(per_byte),
-        exponential(total_nats / words) if words else None,
+        perplexity_of_nats(total_nats / (tokens or rows)) if tokens or rows else math.nan,
+        None if per_byte is None else nats_to_bits(per_byte),
+        None if per_byte is None else perplexity_of_nats(per_byte),
+        perplexity_of_nats(total_nats / words) if words else None,
         counts["bounded"],
         counts["unsized"],
     )
-
-
-def exponential(nats: float) -> float:
-    """Return e**nats, inf where that is too large."""
-    return math.inf if nats >= 709.0 else math.exp(nats)  # nan stays nan
 
 
 def with_the_others(finite: float, impossible: int, undefined: int) -> float:

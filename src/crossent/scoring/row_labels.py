@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import pa
 from crossent.scoring.sources.opening import read_batches
-from crossent.scoring.sources.source import Piece, Source
+from crossent.scoring.sources.source import AroundPredictions, Piece, Source
 
 # An array is all that such a file holds; a table has a column to join on.
 FORMAT = "npy"
@@ -40,31 +39,10 @@ def row_labels(labels: Source, sources: Sequence[Source]) -> RowLabels:
 
 
 @dataclass(frozen=True)
-class RowJoinedSource:
+class RowJoinedSource(AroundPredictions):
     """Predictions with the column of labels added, row by row."""
 
-    predictions: Source
     labels: Source
-
-    @property
-    def path(self) -> Path:
-        return self.predictions.path
-
-    @property
-    def format(self) -> str:
-        return self.predictions.format
-
-    @property
-    def rows(self) -> int | None:
-        return self.predictions.rows
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return self.predictions.notes
-
-    @property
-    def skipped(self) -> Mapping[str, str]:
-        return self.predictions.skipped
 
     @property
     def schema(self) -> Any:

@@ -52,6 +52,33 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class AroundPredictions:
+    """Predictions with columns from elsewhere added: what of them stays as it is."""
+
+    predictions: Source
+
+    @property
+    def path(self) -> Path:
+        return self.predictions.path
+
+    @property
+    def format(self) -> str:
+        return self.predictions.format
+
+    @property
+    def rows(self) -> int | None:
+        return self.predictions.rows
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.predictions.notes
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        return self.predictions.skipped
+
+
 def runs(counts: Iterable[int], piece_rows: int) -> list[Piece]:
     """Return pieces of consecutive groups, each of at least `piece_rows` rows, except the last."""
     pieces: list[Piece] = []
