@@ -27,7 +27,7 @@ _A_PARTITION = "a partition of the DataFrame"
 
 try:
     import pyspark
-    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException, PythonException
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import SparkSession
