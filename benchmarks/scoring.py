@@ -25,12 +25,12 @@ from benchmarks.machine import commit, machine, versions
 from benchmarks.measure import interleaved
 from benchmarks.progress import Progress
 from crossent.scoring.score import score
+from crossent.scoring.tasks import BATCH_VALUES
 
 RESULTS = Path(__file__).resolve().parent / "results" / "scoring"
 THREADS = 2
 OURS, HOST, BY_HAND = "crossent", "scikit-learn", "NumPy by hand"
 DECODING, DECODING_THEIRS = "only decoding, row groups on threads", "only decoding, PyArrow's threads"
-_BATCH_VALUES = 2**19  # as crossent.scoring.tasks
 
 # name -> (rows, classes, dtype, kind)
 CASES = {
@@ -46,6 +46,7 @@ _REPEATED_ROWS = 100_000
 _PEAK = """
 import json, sys
 from crossent.scoring.score import score
+from crossent.scoring.tasks import BATCH_VALUES
 result = score(sys.argv[1])
 result.to_dict()
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
@@ -71,7 +72,7 @@ def _decode(path: Path) -> None:
     """Decode every column as the readers do: row groups on as many threads, in batches of the same size."""
     with parquet.ParquetFile(path) as file:
         groups = list(range(file.num_row_groups))
-        rows = max(1, _BATCH_VALUES // (file.metadata.num_columns - 1))
+        rows = max(1, BATCH_VALUES // (file.metadata.num_columns - 1))
 
     def decode(part: list[int]) -> None:
         with parquet.ParquetFile(path, pre_buffer=False) as file:

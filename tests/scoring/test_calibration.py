@@ -322,3 +322,43 @@ def test_every_weight_is_dust(write, monkeypatch, is_binned):
     result = score(write(columns([0, 1, 1, 1], predictions, w=[1e-25] * 4)), weight="w")
     assert result.cost == pytest.approx(-(math.log(0.25) + 3 * math.log(0.75)) / 4, rel=1e-14)
     assert (result.calibration is None) == is_binned
+
+
+@pytest.mark.parametrize("is_binned", [False, True])
+@pytest.mark.parametrize("prefix", ["logit_", "logprob_"])
+@pytest.mark.parametrize("gap", [40.0, 720.0, 2000.0, 1e6])
+def test_two_classes_far_apart_cost_what_the_rows_cost(write, monkeypatch, prefix, gap, is_binned):
+    if is_binned:
+        keep_no_rows(monkeypatch)
+    rest = [0.0, -gap] if prefix == "logprob_" else [gap, 0.0]
+    predictions = np.array([rest, rest[::-1], rest, [-math.log(2.0)] * 2])
+    result = score(write(columns([0, 1, 1, 0], predictions, prefix=prefix)))
+    assert result.cost == pytest.approx((gap + math.log(2.0)) / 4.0, rel=1e-12)
+    for each in result.calibration.classes:
+        assert each.decomposition.cost == pytest.approx(result.cost, rel=1e-12)
+        assert math.isfinite(each.decomposition.miscalibration)
+    # The tie is no hit: the highest prediction, a half, is wrong.
+    assert result.calibration.top_label.decomposition.cost == pytest.approx(result.cost, rel=1e-12)
+
+
+@pytest.mark.parametrize("is_binned", [False, True])
+def test_more_classes_far_apart(write, monkeypatch, is_binned):
+    if is_binned:
+        keep_no_rows(monkeypatch)
+    predictions = np.array([[2000.0, 0.0, 0.0], [0.0, 2000.0, 500.0], [3.0, 3.0, 2003.0]])
+    result = score(write(columns([1, 0, 2], predictions, prefix="logit_")))
+    costs = [each.decomposition.cost for each in result.calibration.classes]
+    # -log(p) of the truth, -log(1 - p) of the others, by hand: p is e**-2000 and the like, 1 - p of the highest the sum
+    # of the two others.
+    first = [2000.0 - math.log(2.0), 2000.0, 0.0]
+    second = [2000.0, 1500.0, 0.0]
+    assert costs == pytest.approx([(a + b) / 3.0 for a, b in zip(first, second, strict=True)], rel=1e-12, abs=1e-12)
+    assert result.calibration.top_label.decomposition.cost == pytest.approx((first[0] + second[1]) / 3.0, rel=1e-12)
+
+
+def test_what_is_impossible_stays_so(write):
+    predictions = np.array([[2000.0, -math.inf], [0.0, 1.0], [0.0, 1.0]])
+    result = score(write(columns([1, 1, 0], predictions, prefix="logit_")))
+    assert result.impossible == 1
+    assert [each.decomposition.cost for each in result.calibration.classes] == [math.inf, math.inf]
+    assert result.calibration.top_label.decomposition.cost == math.inf

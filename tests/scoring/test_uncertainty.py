@@ -9,6 +9,7 @@ import statsmodels.api as sm
 from pyarrow import parquet
 from scipy import stats
 
+from crossent.cli.app import run
 from crossent.scoring.score import score
 from tests.scoring.tables import columns, drawn, softmax
 
@@ -158,10 +159,7 @@ def test_rows_without_ids_are_not_drawn_together(write):
 def test_one_row_and_equal_rows(write, form):
     options = {"cluster": "c"} if form == "cluster" else {"bootstrap": 20} if form == "bootstrap" else {}
     one = score(write(columns([0], np.array([[0.25, 0.75]]), c=["a"])), **options).interval
-    if form == "bootstrap":
-        assert one.standard_error == 0.0
-    else:
-        assert math.isnan(one.standard_error)
+    assert math.isnan(one.standard_error)
     equal = score(write(columns([0] * 50, np.full((50, 2), 0.5), c=list("ab") * 25)), **options).interval
     # Each replicate's mean is a quotient of two sums that are rounded.
     assert equal.standard_error == pytest.approx(0.0, abs=2e-16 if form == "bootstrap" else 0.0)
@@ -205,3 +203,32 @@ def test_coverage(tmp_path, form):
     if form == "cluster":
         # Rows of a cluster are alike: counted as independent they promise too much.
         assert covered_as_if_independent < covered - 12
+
+
+@pytest.mark.parametrize("extra", [{}, {"bootstrap": 100}, {"cluster": "id"}])
+@pytest.mark.parametrize("others", [[], [0.0], [float("nan")]])
+def test_one_row_has_no_interval_whatever_the_method(write, extra, others):
+    first = [0.5, *others]
+    table = {"id": list(range(len(first))), "target": ["a"] * len(first), "p_a": first, "p_b": [1.0 - p for p in first]}
+    interval = score(write(table), **extra).interval
+    assert [math.isnan(each) for each in (interval.standard_error, interval.low, interval.high)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ((), "No interval: it takes two rows with a finite loss."),
+        (("--bootstrap", "100"), "No interval: it takes two rows with a finite loss."),
+        (("--cluster", "day"), "No interval: it takes two clusters that have rows with a finite loss."),
+        (("--against", "a.parquet"), "No interval: it takes two rows with a finite loss."),
+    ],
+)
+def test_the_screen_says_why_there_is_no_interval(tmp_path, monkeypatch, capsys, option, said):
+    monkeypatch.chdir(tmp_path)
+    rows = 2 if "--cluster" in option else 1
+    table = {"target": ["a"] * rows, "day": [1] * rows, "p_a": [0.5] * rows, "p_b": [0.5] * rows}
+    parquet.write_table(pa.table(table), "a.parquet")
+    assert run(["score", "a.parquet", *option]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown.count(said) == (2 if "--against" in option else 1)
+    assert not any("Standard error" in line for line in shown)

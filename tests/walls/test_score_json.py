@@ -92,7 +92,10 @@ def scores() -> list[crossent.Score]:
     """Return scores of every kind of file and every option that JSON looks different for."""
     names = np.array(["a", "a", "c", "b"] * 10)
     plain = table(
-        label=names, weight=np.linspace(0.5, 1.5, 40), group=list("xyyx" * 10), id=[f"r{n}" for n in range(40)]
+        label=names,
+        weight=np.linspace(0.5, 1.5, 40),
+        group=[*("xyyx" * 9), "x", "y", None, "x"],
+        id=[f"r{n}" for n in range(40)],
     )
     halves = table(target_a=[0.5] * 40, target_b=[0.5] * 40, target_c=[0.0] * 40)
     lone = pa.table({"label": [0, 1] * 20, "prob": np.linspace(0.1, 0.9, 40)})

@@ -61,7 +61,7 @@ class Accumulator:
         self.resamples = Resamples(shape.replicates) if shape.replicates else None
 
     def update(
-        self, rows: ScoredRows, groups: Sequence[str] | None = None, clusters: Sequence[str] | None = None
+        self, rows: ScoredRows, groups: Sequence[str | None] | None = None, clusters: Sequence[str | None] | None = None
     ) -> None:
         """Take in rows that have a loss."""
         self.totals.update(rows)
@@ -80,8 +80,8 @@ class Accumulator:
         self,
         labels: NDArray[np.int64],
         weights: NDArray[np.float64] | None,
-        groups: Sequence[str] | None = None,
-        clusters: Sequence[str] | None = None,
+        groups: Sequence[str | None] | None = None,
+        clusters: Sequence[str | None] | None = None,
         targets: NDArray[np.float64] | None = None,
     ) -> None:
         """Take in rows with a label whose prediction is NaN or missing."""

@@ -113,14 +113,18 @@ def _exact(rows: ScoredRows, names: tuple[str, ...]) -> tuple[_Problem, list[_Pr
     top = rows.statistic(kernels.TOP)
     shares = rows.top_shares
     problems = []
-    top_problem = _sorted("highest prediction", top, weights, shares, _cost(top, rows.top_rest, weights, shares))
+    with np.errstate(divide="ignore"):
+        top_cost = _cost(-np.log(top), rows.judged.rest_losses, weights, shares)
+    top_problem = _sorted("highest prediction", top, weights, shares, top_cost)
     if len(names) <= MOST_BINNED_CLASSES:
         for c, name in enumerate(names):
             p = rows.columns.probabilities(c)
-            # Of logarithms, 1 - p of a confident row is the sum of the others; elsewhere the difference is exact enough.
-            rest = np.where((rows.tops == c) & (p >= 0.5), rows.top_rest, np.maximum(1.0 - p, 0.0))
             truths = (rows.labels == c).astype(np.float64) if rows.targets is None else rows.targets[:, c]
-            problems.append(_sorted(name, p, weights, truths, _cost(p, rest, weights, truths)))
+            # Of logarithms, 1 - p of a confident row is the sum of the others; elsewhere the difference is exact enough.
+            with np.errstate(divide="ignore"):
+                others = -np.log(np.maximum(1.0 - p, 0.0))
+            wrong = np.where((rows.judged.tops == c) & (p >= 0.5), rows.judged.rest_losses, others)
+            problems.append(_sorted(name, p, weights, truths, _cost(_losses_of(rows, c), wrong, weights, truths)))
     return top_problem, problems
 
 
@@ -163,11 +167,20 @@ def _sorted(name: str, p: Floats, weights: Floats, truths: Floats, cost: float) 
     return _Problem(name, len(p), p[starts], weight, np.add.reduceat(weights * truths, starts) / weight, cost)
 
 
-def _cost(p: Floats, rest: Floats, weights: Floats, truths: Floats) -> float:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        right = np.where(truths > 0.0, truths * -np.log(p), 0.0)
-        wrong = np.where(truths < 1.0, (1.0 - truths) * -np.log(rest), 0.0)
-    return total_of(weights * (right + wrong)) / total_of(weights) if len(p) else math.nan
+def _losses_of(rows: ScoredRows, c: int) -> Floats:
+    """Return -log p of one class: of logarithms as they are stored, where p may be too small for a float."""
+    assert rows.columns is not None
+    stored = rows.columns.at(np.full(len(rows), c, np.int64))
+    with np.errstate(divide="ignore"):
+        losses: Floats = -stored if rows.columns.is_logarithm else -np.log(stored)
+    return losses
+
+
+def _cost(right: Floats, wrong: Floats, weights: Floats, truths: Floats) -> float:
+    """Return the mean of t `right` + (1 - t) `wrong`, 0 inf being 0."""
+    with np.errstate(invalid="ignore"):
+        losses = np.where(truths > 0.0, truths * right, 0.0) + np.where(truths < 1.0, (1.0 - truths) * wrong, 0.0)
+    return total_of(weights * losses) / total_of(weights) if len(right) else math.nan
 
 
 def _reliability(problem: _Problem) -> Reliability:

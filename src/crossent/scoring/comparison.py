@@ -15,6 +15,7 @@ from crossent.arrays.exact_sum import ExactSum
 from crossent.errors import OptionError, SourceError
 from crossent.scoring.accumulator import Accumulator
 from crossent.scoring.arrow import pa, parquet
+from crossent.scoring.arrow_columns import as_numpy
 from crossent.scoring.columns import Asked
 from crossent.scoring.losses import quiet
 from crossent.scoring.options import Options
@@ -251,9 +252,7 @@ def _pair(side: Prepared, on: str | None, path: Path, done: _Progress) -> tuple[
 def _rows_of(source: Source) -> Iterator[tuple[float | None, str]]:
     """Yield the kept losses and truths row by row."""
     for batch in read_batches(source, [_LOSS, _TRUTH], 2**16, {}):
-        yield from zip(
-            batch.column(0).to_numpy(zero_copy_only=False).tolist(), batch.column(1).to_pylist(), strict=True
-        )
+        yield from zip(as_numpy(batch.column(0)).tolist(), batch.column(1).to_pylist(), strict=True)
 
 
 def _next(rest: Iterator[tuple[float | None, str]], rows: int, source: Source, paired: int) -> tuple[Any, Any]:
@@ -281,11 +280,11 @@ class _Pairs:
     def add(
         self, state: _Recorder, others: Any, truths: Any, names: NDArray[Any], source: str, clusters: list[Any] | None
     ) -> None:
-        theirs = np.asarray(others.to_numpy(zero_copy_only=False), np.float64)
+        theirs = np.asarray(as_numpy(others), np.float64)
         own = state.row_losses
         shared = ~np.isnan(own) & ~np.isnan(theirs)
         self.not_shared += int(np.count_nonzero(np.isnan(own) != np.isnan(theirs)))
-        true = truths.to_numpy(zero_copy_only=False)
+        true = as_numpy(truths)
         differs = shared & (names[state.row_labels] != true)
         if differs.any():
             row = int(np.flatnonzero(differs)[0])

@@ -153,12 +153,11 @@ def _report(database: Any, label_file: LabelFile, sources: Sequence[Source]) -> 
         _alone(prediction_alone, "prediction", "", f"label in {path}", prediction_examples, key),
         _keyless(labels - labels_keyed, "label", f"in {path}", key),
         _keyless(predictions - predictions_keyed, "prediction", "", key),
-        f"{path} marks {public} of {labels} rows Public in {label_file.mark}; only these are scored."
-        if public < labels
-        else "",
+        f"{path} marks {public} of {labels} rows Public in {label_file.mark}." if public < labels else "",
     )
+    has_mark = any(label_file.mark in source.schema.names for source in sources)
     return JoinReport(
-        label_file=label_file,
+        label_file=label_file.with_mark() if public < labels and not has_mark else label_file,
         labels=labels,
         predictions=predictions,
         labels_without_key=labels - labels_keyed,

@@ -11,6 +11,7 @@ from crossent.scoring.arrow import pa
 from crossent.scoring.duck import connection
 from crossent.scoring.label_file import LabelFile
 from crossent.scoring.label_table import LabelTable, label_table
+from crossent.scoring.marks import PUBLIC
 from crossent.scoring.sources.source import AroundPredictions, Piece
 from crossent.scoring.wording import one_line
 
@@ -135,6 +136,9 @@ class JoinedSource(AroundPredictions):
     def _cast(self, values: Any, name: str, asked: Any) -> Any:
         has_types = self.labels.source.format not in _UNTYPED
         kind = self.labels.schema.field(name).type
+        if name == self.labels.mark:
+            # A prediction without a label is one that lacks it, and not one that is marked to be left out.
+            values = values.fill_null(PUBLIC)
         try:
             return values.cast(kind if has_types or asked is None or pa.types.is_list(kind) else asked)
         except pa.ArrowInvalid as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import compute, pa
+from crossent.scoring.arrow_columns import as_numpy
 from crossent.scoring.column_types import can_be_label, is_list, is_number, is_text
 from crossent.scoring.join_key import Key, key_name, key_of
 from crossent.scoring.names import ROW_NUMBERS
@@ -43,8 +44,9 @@ class LabelFile:
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yield batches of key, row, is_public and the added columns under the names c0, c1, ..."""
-        wanted = self.one_hot if self.one_hot and columns else columns
-        names = list(dict.fromkeys([self.key.name, *wanted, *([self.mark] if self.mark else [])]))
+        labels = [name for name in columns if name != self.mark]
+        wanted = (*(self.one_hot if self.one_hot and labels else labels), *([self.mark] if self.mark else []))
+        names = list(dict.fromkeys([self.key.name, *wanted]))
         # Text stays text until it is asked for as something else: a later block of CSV may hold other than the first.
         types = dict.fromkeys(names, pa.string()) if self.source.format == "CSV" else {}
         rows = max(1, min(_BATCH_ROWS, _BATCH_VALUES // len(names)))
@@ -52,11 +54,8 @@ class LabelFile:
         with as_labels():
             for batch in read_batches(self.source, names, rows, types | self.key.types(self.source)):
                 public = self._public(batch)
-                added = (
-                    [self._one_hot(batch, public, start)]
-                    if wanted and self.one_hot
-                    else [_stored(batch.column(name)) for name in columns]
-                )
+                hot = [self._one_hot(batch, public, start)] if self.one_hot and labels else None
+                added = [hot[0] if hot and name != self.mark else _stored(batch.column(name)) for name in columns]
                 arrays = [
                     self.key.cast(batch.column(self.key.name), self.source),
                     pa.array(np.arange(start, start + batch.num_rows)),
@@ -71,6 +70,16 @@ class LabelFile:
             message = f"`labels` must have rows, '{self.source.path}' has none"
             raise SourceError(message)
 
+    def with_mark(self) -> "LabelFile":
+        """Return the same file with the column that marks rows among those that it adds."""
+        assert self.mark is not None
+        return replace(self, schema=self.schema.append(pa.field(self.mark, pa.string())))
+
+    @property
+    def label_names(self) -> list[str]:
+        """The added columns that can be labels."""
+        return [name for name in self.schema.names if name != self.mark]
+
     def _public(self, batch: Any) -> Any:
         if self.mark is None:
             return pa.array(np.ones(batch.num_rows, bool))
@@ -79,7 +88,7 @@ class LabelFile:
     def _one_hot(self, batch: Any, public: Any, start: int) -> Any:
         matrix = np.column_stack([_floats(batch.column(name)) for name in self.one_hot])
         is_single = ((matrix == 1.0).sum(axis=1) == 1) & ((matrix == 0.0).sum(axis=1) == len(self.one_hot) - 1)
-        bad = np.flatnonzero(~is_single & public.to_numpy(zero_copy_only=False))
+        bad = np.flatnonzero(~is_single & as_numpy(public))
         if len(bad):
             message = (
                 f"`labels` must have one 1 and otherwise 0 in {listed(self.one_hot)}, which are columns of the "
@@ -193,4 +202,4 @@ def _stored(values: Any) -> Any:
 
 
 def _floats(values: Any) -> Any:
-    return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return as_numpy(values.cast(pa.float64()))

@@ -10,8 +10,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import numpy as np
+
 from crossent.errors import SourceError
-from crossent.scoring.arrow import parquet
+from crossent.scoring.arrow import pa, parquet
+from crossent.scoring.arrow_columns import as_numpy
 from crossent.scoring.label_file import LabelFile
 from crossent.scoring.wording import one_line
 
@@ -76,13 +79,27 @@ def _made(labels: LabelFile, columns: tuple[str, ...]) -> LabelTable:
     try:
         path = folder / "labels.parquet"
         names = ["key", *(f"c{index}" for index in range(len(columns)))]
-        batches = (batch.filter(batch.column("is_public")).select(names) for batch in labels.batches(columns))
+        marks = [name for name, column in zip(names[1:], columns, strict=True) if column == labels.mark]
+        batches = (_counting(batch, marks).select(names) for batch in labels.batches(columns))
         table = LabelTable(folder, path, columns, write_parquet(path, batches))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     weakref.finalize(table, _remove, folder, os.getpid())
     return table
+
+
+def _counting(batch: Any, marks: Sequence[str]) -> Any:
+    """Return the rows that count; where the marks are wanted, all of them, without the labels of those that do not."""
+    public = batch.column("is_public")
+    if not marks:
+        return batch.filter(public)
+    rows = np.arange(batch.num_rows)
+    kept = pa.array(rows, mask=~as_numpy(public.fill_null(False)))
+    for place, name in enumerate(batch.schema.names):
+        if name not in ("key", "row", "is_public", *marks):
+            batch = batch.set_column(place, name, batch.column(name).take(kept))
+    return batch
 
 
 def _remove(folder: Path, owner: int) -> None:

@@ -84,8 +84,11 @@ def measure(
 
     `names` are the columns of the classes, for the sentence about a prediction out of range.
     """
+    floored, missed = None, None
     if options.rules == "kaggle" and kind == "probs":
-        stored = replace(stored, columns=_by_kaggle(stored.columns))
+        missed = deviations(stored.columns.statistics(), kind)
+        columns, floored = _by_kaggle(stored)
+        stored = replace(stored, columns=columns)
     if kind == "logits":
         return _measure_logits(stored, options)
     statistics = stored.columns.statistics()
@@ -106,6 +109,11 @@ def measure(
         statistics=statistics,
     )
     rows, clipped = _clip(rows, options)
+    # A higher floor of `zero="clip"` has counted these rows.
+    if floored is not None and (options.eps is None or options.eps <= KAGGLE_FLOOR):
+        clipped += int(np.count_nonzero(floored & ~undefined))
+    if missed is not None:
+        rows = replace(rows, missed=missed[~undefined])
     return _checked(rows), undefined, clipped
 
 
@@ -210,19 +218,25 @@ def _clip_soft(rows: ScoredRows, targets: Floats, highest: float) -> tuple[NDArr
     return clipped, np.where(clipped, losses, rows.losses)
 
 
-def _by_kaggle(columns: Columns) -> Columns:
-    matrix = columns.matrix()
+def _by_kaggle(stored: Stored) -> tuple[Columns, NDArray[np.bool_]]:
+    """Return the predictions as Kaggle scores them, and which rows would cost more unclipped."""
+    matrix = stored.columns.matrix()
     with np.errstate(invalid="ignore", divide="ignore"):
-        matrix /= matrix.sum(axis=0)
+        matrix = matrix / matrix.sum(axis=0)
+        is_low = matrix < KAGGLE_FLOOR
+    if stored.targets is None:
+        floored = is_low[stored.labels, np.arange(len(stored.labels))]
+    else:
+        floored = (is_low & (stored.targets.T > 0.0)).any(axis=0)
     matrix = np.clip(matrix, KAGGLE_FLOOR, 1.0 - KAGGLE_FLOOR)
-    return Columns(matrix, columns.shifts, is_logarithm=False)
+    return Columns(matrix, stored.columns.shifts, is_logarithm=False), floored
 
 
 def _check_range(stored: Stored, statistics: Floats, kind: Kind, names: Sequence[str]) -> None:
     """Raise RangeError at the first probability outside [0, 1], or log-probability above 0."""
-    suspects = (statistics[kernels.TOP] >= 1.0) | (statistics[kernels.LOWEST] < 0.0)
-    if not suspects.any():
+    if statistics[kernels.TOP].max(initial=0.0) < 1.0 and statistics[kernels.LOWEST].min(initial=0.0) >= 0.0:
         return
+    suspects = (statistics[kernels.TOP] >= 1.0) | (statistics[kernels.LOWEST] < 0.0)
     rows = np.flatnonzero(suspects)
     matrix = stored.columns.taken(suspects).matrix().T
     outside = matrix > 0.0 if kind == "log_probs" else (matrix < 0.0) | (matrix > 1.0)
@@ -247,8 +261,8 @@ def _checked(rows: ScoredRows) -> ScoredRows:
             )
             raise RangeError(message)
     losses = rows.weighted(rows.losses)
-    too_large = (losses > _LARGEST_LOSS) & np.isfinite(losses)
-    if too_large.any():
+    too_large = (losses > _LARGEST_LOSS) & (losses < np.inf) if losses.max(initial=0.0) > _LARGEST_LOSS else None
+    if too_large is not None and too_large.any():
         row = int(np.flatnonzero(too_large)[0])
         message = (
             f"losses times weights must be below 2**40 nats, row {rows.keys.rows[row]} of '{rows.keys.source}' has "

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossent.scoring.arrow import compute, pa
+from crossent.scoring.arrow_columns import as_numpy
 from crossent.scoring.column_types import is_text
 from crossent.scoring.sources.opening import read_batches
 from crossent.scoring.sources.source import Source
 
 _COLUMNS = ("usage", "indicator")
-_PUBLIC = "public"
-_MARKS = {_PUBLIC, "private", "ignored"}
+PUBLIC = "public"
+_MARKS = {PUBLIC, "private", "ignored"}
 _FIRST_ROWS = 4096
 
 
@@ -38,7 +39,7 @@ def public_rows(batch: Any, column: str | None) -> NDArray[np.bool_] | None:
     if column is None:
         return None
     marks = compute.utf8_lower(compute.utf8_trim_whitespace(_texts(batch.column(column))))
-    public: NDArray[np.bool_] = compute.equal(marks, _PUBLIC).to_numpy(zero_copy_only=False)
+    public: NDArray[np.bool_] = as_numpy(compute.equal(marks, PUBLIC))
     return public
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from crossent.scoring.uncertainty import Interval
 from crossent.units import nats_to_bits, perplexity_of_nats
 
+_MISSING = "(missing)"
+
 
 @dataclass(frozen=True)
 class ClassScore:
@@ -32,9 +34,9 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class GroupScore:
-    """The rows with one value of the column `by`; losses in nats."""
+    """The rows with one value of the column `by`, None where it is missing; losses in nats."""
 
-    name: str
+    name: str | None
     rows: int
     weight: float
     correct: int
@@ -47,6 +49,14 @@ class GroupScore:
     def cost(self) -> float:
         """Mean loss in nats, with the rule of ClassScore."""
         return with_the_others(self.finite_cost, self.impossible, self.undefined)
+
+
+def name_of(part: ClassScore | GroupScore) -> str:
+    """Return what a class or a group is called in tables and pictures; no other group is called as the missing one."""
+    if part.name is None:
+        return _MISSING
+    is_taken = isinstance(part, GroupScore) and part.name.strip("'") == _MISSING
+    return f"'{part.name}'" if is_taken else part.name
 
 
 @dataclass(frozen=True)

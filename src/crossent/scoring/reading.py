@@ -8,6 +8,7 @@ import numpy as np
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import pa
+from crossent.scoring.arrow_columns import as_numpy
 from crossent.scoring.beside import beside_columns, counts_by_name, id_by_position, unused_weights
 from crossent.scoring.classes import ClassMapping, can_be_named, map_classes
 from crossent.scoring.column_types import is_number, is_text, label_type
@@ -19,6 +20,7 @@ from crossent.scoring.marks import note_on
 from crossent.scoring.metadata import class_names
 from crossent.scoring.rows import prediction_matrix
 from crossent.scoring.shares import LabelForm, form_of
+from crossent.scoring.sources.csv import where_no_number
 from crossent.scoring.sources.source import Source
 from crossent.scoring.top_k import ListedKind
 from crossent.scoring.vectors import width_of
@@ -71,7 +73,7 @@ class Reading:
 
 def understand(source: Source, asked: Asked) -> Reading:
     """Return the reading of a file from its column names and first rows; raise SourceError where it is a guess."""
-    beside = beside_columns(source.schema, asked)
+    beside = beside_columns(source, asked)
     request = asked.predictions()
     if request is not None and request[0] in SCALARS:
         return _scalars(source, *request, beside, "given")
@@ -105,6 +107,8 @@ def text_types(reading: Reading, schema: Any) -> dict[str, Any]:
         for name in (*reading.prediction_columns, *reading.target_columns)
         if not pa.types.is_nested(schema.field(name).type)
     }
+    if reading.weight_column is not None:
+        types[reading.weight_column] = pa.float64()
     has_numbers = all(isinstance(each.label, int) for each in reading.classes)
     if reading.id_column is not None:
         # A later block may hold other ids than numbers, and "007" is not 7.
@@ -168,7 +172,13 @@ def _scalars(source: Source, kind: Kind, asked: str | list[str], beside: dict[st
         message = f"`{kind}` must be a column, got '{column}'; the columns are {listed(source.schema.names)}"
         raise SourceError(message)
     if not is_number(source.schema.field(column).type):
-        message = f"`{column}` must hold numbers, it holds {source.schema.field(column).type}"
+        where = where_no_number(source, column)
+        what = (
+            f"it holds {source.schema.field(column).type}"
+            if where is None
+            else f"{where}; correct the cell or leave it empty"
+        )
+        message = f"`{column}` must hold numbers, {what}"
         raise SourceError(message)
     return Reading(
         source=str(source.path),
@@ -237,7 +247,7 @@ def _is_text_after_all(kind: Any, predictions: Predictions, column: Any) -> bool
         return False
     if pa.types.is_boolean(kind):
         return len(names) > 2 and {"true", "false"} & names != set()
-    if pa.types.is_floating(kind) and not np.isfinite(column.to_numpy(zero_copy_only=False)).any():
+    if pa.types.is_floating(kind) and not np.isfinite(as_numpy(column)).any():
         return bool(names & {"nan", "inf", "-inf", "infinity"})
     return set(label_texts(column)) <= names
 

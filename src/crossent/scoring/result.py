@@ -204,7 +204,7 @@ class Score(Mergeable):
         if state.clusters is not None:
             return cluster_interval(state.clusters, self.options.level)
         if state.resamples is not None:
-            return bootstrap_interval(state.resamples, self.options.level)
+            return bootstrap_interval(state.resamples, state.totals, self.options.level)
         return normal_interval(state.totals, self.options.level)
 
     @cached_property

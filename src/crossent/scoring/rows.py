@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from crossent.errors import LabelError, RangeError
 from crossent.scoring.arrow import compute, pa
-from crossent.scoring.arrow_columns import ArrowColumns
+from crossent.scoring.arrow_columns import ArrowColumns, as_numpy
 from crossent.scoring.classes import ClassMapping
 from crossent.scoring.column_types import is_list, is_text, is_vector
 from crossent.scoring.evidence import IGNORED_ID
@@ -82,16 +82,16 @@ def weights_of(batch: Any, name: str, start: int) -> NDArray[np.float64]:
     return weights
 
 
-def texts_of(batch: Any, name: str) -> list[str]:
-    """Return a column as text; what is missing is the empty text."""
+def texts_of(batch: Any, name: str) -> list[str | None]:
+    """Return a column as text, None where it is missing."""
     column = batch.column(name)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_floating(column.type):
         # pandas makes 1 into 1.0 as soon as one value is missing: the same name in every file.
         values = column.to_pylist()
-        return ["" if v is None or v != v else str(int(v)) if v.is_integer() else str(v) for v in values]  # noqa: PLR0124
-    return ["" if value is None else str(value) for value in column.to_pylist()]
+        return [None if v is None or v != v else str(int(v)) if v.is_integer() else str(v) for v in values]  # noqa: PLR0124
+    return [None if value is None else str(value) for value in column.to_pylist()]
 
 
 def whole_numbers(batch: Any, name: str, start: int) -> NDArray[np.float64]:
@@ -109,7 +109,7 @@ def whole_numbers(batch: Any, name: str, start: int) -> NDArray[np.float64]:
 def labels_there(batch: Any, name: str) -> NDArray[np.int64]:
     """Return 0 where there is a label, whatever it is, else MISSING or IGNORED; shape (rows,)."""
     column = batch.column(name)
-    labels = np.where(column.is_valid().to_numpy(zero_copy_only=False), 0, MISSING)
+    labels = np.where(as_numpy(column.is_valid()), 0, MISSING)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         values = floats(column)
         labels[np.isnan(values)] = MISSING
@@ -129,7 +129,7 @@ class Labels:
         """Return the class index of each row, MISSING, IGNORED or, where they are counted, BAD; shape (rows,)."""
         column = batch.column(self.column)
         if self._are_numbers and pa.types.is_integer(column.type) and not column.null_count:
-            ids = column.to_numpy()
+            ids = as_numpy(column)
             if not len(ids) or (ids.min() >= 0 and ids.max() < len(self.classes)):
                 same: NDArray[np.int64] = ids.astype(np.int64)
                 return same
@@ -142,16 +142,16 @@ class Labels:
         elif column.type != pa.string():
             column = column.cast(pa.string())
         found = compute.index_in(column, value_set=self._values).fill_null(MISSING)
-        indices: NDArray[np.int64] = found.to_numpy(zero_copy_only=False).astype(np.int64)
-        strange = (indices == MISSING) & column.is_valid().to_numpy(zero_copy_only=False)
+        indices: NDArray[np.int64] = as_numpy(found).astype(np.int64)
+        strange = (indices == MISSING) & as_numpy(column.is_valid())
         if strange.any():
             if is_text(column.type):
                 # `cat, 0.5` in CSV is the label "cat"; a class that has the space keeps it.
                 found = compute.index_in(compute.utf8_trim_whitespace(column), value_set=self._values)
-                indices[strange] = found.fill_null(MISSING).to_numpy(zero_copy_only=False)[strange]
+                indices[strange] = as_numpy(found.fill_null(MISSING))[strange]
                 strange &= indices == MISSING
             else:
-                ignored = strange & (column.fill_null(0).to_numpy(zero_copy_only=False) == IGNORED_ID)
+                ignored = strange & (as_numpy(column.fill_null(0)) == IGNORED_ID)
                 indices[ignored] = IGNORED
                 strange &= ~ignored
             if strange.any() and not self.counts_bad:
@@ -171,7 +171,7 @@ class Labels:
 
     def _integers(self, column: Any, start: int) -> Any:
         if pa.types.is_floating(column.type):
-            values = column.to_numpy(zero_copy_only=False)
+            values = as_numpy(column)
             # pandas turns ids into floats as soon as one of them is missing.
             strange = ~np.isnan(values) & ((values != np.trunc(values)) | (np.abs(values) > 2.0**53))
             if strange.any():

@@ -23,7 +23,8 @@ from crossent.scoring.result import Score
 from crossent.scoring.sources.opening import open_source
 from crossent.scoring.sources.paths import expand
 from crossent.scoring.state_file import StateFile
-from crossent.scoring.tasks import Job, Task, job_for, plan, score_source, score_task
+from crossent.scoring.tasks import Job, Task, job_for, plan, score_source, score_task, score_tasks
+from crossent.scoring.unused import refuse_unused
 
 __all__ = ["ClassScore", "Score", "score"]
 
@@ -216,6 +217,15 @@ def _of_files(
     if kept is not None:
         result, tasks = kept.resume(tasks, prepared.job)
         advance(sum(result.sources.values()))
+    if kept is None and engine == "local":
+        threads = _threads(tasks, workers, address)
+        by_path = {str(source.path): source for source in prepared.sources}
+        share = functools.partial(
+            score_tasks, job=prepared.job, sources=by_path, on_rows=advance, reads_ahead=threads == 1
+        )
+        for part in local.share_tasks(share, tasks, threads):
+            result.merge(part)
+        return result
     try:
         for key, part in _parts(tasks, prepared.job, engine, workers, address, advance):
             result.merge(part)
@@ -233,12 +243,16 @@ def _parts(
 ) -> Iterator[tuple[str, Score]]:
     if engine != "local":
         return map_remote(engine, tasks, job, workers, address, lambda part: advance(sum(part.sources.values())))
+    threads = _threads(tasks, workers, address)
+    function = functools.partial(score_task, job=job, on_rows=advance, reads_ahead=threads == 1)
+    return local.map_tasks(function, tasks, threads)
+
+
+def _threads(tasks: Sequence[Task], workers: int | None, address: str | None) -> int:
     if address is not None:
         message = "`address` goes with the engines 'dask', 'ray' and 'spark'; the engine 'local' has none"
         raise OptionError(message)
-    threads = min(workers or available_threads(), max(len(tasks), 1))
-    function = functools.partial(score_task, job=job, on_rows=advance, reads_ahead=threads == 1)
-    return local.map_tasks(function, tasks, threads)
+    return min(workers or available_threads(), max(len(tasks), 1))
 
 
 def _of_table(
@@ -257,7 +271,9 @@ def _of_table(
     if live is None and (engine != "local" or address is not None):
         message = f"`engine` goes with files and with tables of its own, got {engine!r} for <{type(source).__name__}>"
         raise OptionError(message)
-    job = job_for(with_rules(understand(opened, asked), options), options, batch_rows)
+    reading = with_rules(understand(opened, asked), options)
+    refuse_unused(reading, asked, options)
+    job = job_for(reading, options, batch_rows)
     with quiet():
         if live is None:
             advance.rows = opened.rows

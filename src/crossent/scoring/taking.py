@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from crossent.errors import RangeError
 from crossent.scoring.accumulator import Accumulator
 from crossent.scoring.arrow import pa
+from crossent.scoring.arrow_columns import as_numpy
 from crossent.scoring.kinds import SCALARS
 from crossent.scoring.losses import Stored, deviations, measure, measure_scalars
 from crossent.scoring.marks import public_rows, without_labels
@@ -80,7 +81,9 @@ class Taker:
         bad = labels == BAD
         if bad.any():
             counts["bad_labels"] += int(np.count_nonzero(bad))
-            self.state.totals.add_bad_labels(texts_of(batch.filter(pa.array(bad)), reading.label_column))
+            self.state.totals.add_bad_labels(
+                [str(text) for text in texts_of(batch.filter(pa.array(bad)), reading.label_column)]
+            )
         columns = prediction_columns(
             *(batch, reading.prediction_columns, len(reading.classes), start),
             kind=reading.kind,
@@ -110,7 +113,7 @@ class Taker:
             return
         self.state.update(rows, *kept_names)
         assert rows.statistics is not None
-        missed = deviations(rows.statistics, reading.kind)
+        missed = deviations(rows.statistics, reading.kind) if rows.missed is None else rows.missed
         counts["unnormalised"] += int(np.count_nonzero(missed > SUM_TOLERANCE))
         self.state.totals.largest_deviation = max(self.state.totals.largest_deviation, float(missed.max(initial=0.0)))
 
@@ -170,9 +173,9 @@ class Taker:
             columns = (reading.label_column, reading.listed_column, name)
             values, unlisted = truth_log_probs(batch, *columns, reading.listed_kind, start)
             return values, labels_there(batch, reading.label_column), unlisted
-        missing = ~batch.column(name).is_valid().to_numpy(zero_copy_only=False)
+        missing = ~as_numpy(batch.column(name).is_valid())
         is_bound = None if reading.bound_column is None else batch.column(reading.bound_column).fill_null(False)
-        bounds = None if is_bound is None else is_bound.to_numpy(zero_copy_only=False)
+        bounds = None if is_bound is None else as_numpy(is_bound)
         return scalar_column(batch, name), np.where(missing, MISSING, 0), bounds
 
     def _count_language(self, batch: Any, start: int, chosen: NDArray[np.bool_]) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from crossent.errors import RangeError, SourceError
 from crossent.scoring.arrow import compute, pa
+from crossent.scoring.arrow_columns import as_numpy
 from crossent.scoring.column_types import is_list, is_list_of_any, is_text
 from crossent.scoring.vectors import floats
 from crossent.scoring.wording import listed
@@ -90,15 +91,15 @@ def truth_log_probs(
     is_bound = counts == 0
     found = np.where(is_bound, left, np.nan)
     found[rows[is_truth]] = logs[is_truth]
-    lists = batch.column(values).is_valid().to_numpy(zero_copy_only=False)
+    lists = as_numpy(batch.column(values).is_valid())
     found[~lists] = np.nan
     return found, is_bound & lists
 
 
 def _flat(batch: Any, ids: str, values: str, start: int) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.float64]]:
     """Return the row, the class and the number of every entry whose number is there."""
-    lengths = compute.list_value_length(batch.column(ids)).fill_null(0).to_numpy(zero_copy_only=False)
-    counts = compute.list_value_length(batch.column(values)).fill_null(0).to_numpy(zero_copy_only=False)
+    lengths = as_numpy(compute.list_value_length(batch.column(ids)).fill_null(0))
+    counts = as_numpy(compute.list_value_length(batch.column(values)).fill_null(0))
     if (lengths != counts).any():
         row = int(np.flatnonzero(lengths != counts)[0])
         message = (
@@ -108,7 +109,7 @@ def _flat(batch: Any, ids: str, values: str, start: int) -> tuple[NDArray[np.int
         raise SourceError(message)
     rows = np.repeat(np.arange(batch.num_rows), counts)
     flat = batch.column(values).flatten()
-    there = flat.is_valid().to_numpy(zero_copy_only=False)
+    there = as_numpy(flat.is_valid())
     classes = _comparable(batch.column(ids).flatten())
     return rows[there], classes[there], floats(flat).astype(np.float64)[there]
 

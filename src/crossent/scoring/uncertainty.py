@@ -21,7 +21,7 @@ class Interval:
     """Where the mean loss lies, in nats, over rows with a finite loss.
 
     `method` is "normal" (rows are independent), "cluster" (only clusters are) or "bootstrap"; `units` counts the rows,
-    clusters or replicates.
+    clusters or replicates. Of fewer than two rows or clusters nothing follows: the numbers are NaN.
     """
 
     method: str
@@ -32,13 +32,18 @@ class Interval:
     units: int
 
 
+def why_undefined(interval: Interval) -> str:
+    """Say what an interval lacks whose numbers are NaN."""
+    what = "clusters that have rows" if interval.method == "cluster" else "rows"
+    return f"No interval: it takes two {what} with a finite loss."
+
+
 def normal_interval(totals: Totals, level: float) -> Interval:
     """Return the interval of the weighted mean: its linearized variance, sum (w (l - m))**2 / (sum w)**2 n / (n - 1)."""
-    rows = totals.counts["rows"] - totals.counts["impossible"] - totals.counts["undefined"]
     names = ("finite_weight", "loss", "weight_squared", "squared_loss", "squared_loss_squared")
     ratios = [totals.sums[name].as_integer_ratio() for name in names]
     sums = {name: numerator for name, (numerator, _) in zip(names, ratios, strict=True)}
-    return _normal("normal", rows, sums, ratios[0][1], level)
+    return _normal("normal", _finite_rows(totals), sums, ratios[0][1], level)
 
 
 def group_intervals(groups: KeyedSums, level: float) -> list[Interval]:
@@ -61,11 +66,11 @@ def cluster_interval(clusters: KeyedSums, level: float) -> Interval:
     return _clustered(list(zip(weights, losses, strict=True)), level)
 
 
-def bootstrap_interval(resamples: Resamples, level: float) -> Interval:
-    """Return the quantiles of the replicates' means."""
+def bootstrap_interval(resamples: Resamples, totals: Totals, level: float) -> Interval:
+    """Return the quantiles of the replicates' means; of one row they are all the same, which says nothing."""
     means = resamples.means()
-    if not len(means):
-        return Interval("bootstrap", level, math.nan, math.nan, math.nan, 0)
+    if _finite_rows(totals) < 2 or not len(means):
+        return Interval("bootstrap", level, math.nan, math.nan, math.nan, len(means))
     tail = (1.0 - level) / 2.0
     low, high = (float(value) for value in np.quantile(means, [tail, 1.0 - tail]))
     return Interval("bootstrap", level, float(np.std(means, ddof=1)), low, high, len(means))
@@ -83,6 +88,10 @@ def mean_interval(
     ratios = {name: sums[own].as_integer_ratio() for name, own in names.items()}
     unit = ratios["loss"][1]
     return _normal("normal", rows, {name: numerator for name, (numerator, _) in ratios.items()}, unit, level)
+
+
+def _finite_rows(totals: Totals) -> int:
+    return totals.counts["rows"] - totals.counts["impossible"] - totals.counts["undefined"]
 
 
 def _clustered(pairs: list[tuple[int, int]], level: float) -> Interval:

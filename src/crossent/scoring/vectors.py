@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import compute, pa
+from crossent.scoring.arrow_columns import as_numpy
 from crossent.scoring.column_types import is_spark_vector
 
 # In Spark's vectors, org.apache.spark.ml.linalg.VectorUDT: 0 is sparse, 1 is dense.
@@ -29,8 +30,8 @@ def matrix_of(column: Any, name: str, width: int, start: int) -> NDArray[Any]:
     column = _stored(column)
     if is_spark_vector(column.type):
         return _spark(column, name, width, start)
-    valid = column.is_valid().to_numpy(zero_copy_only=False)
-    lengths = compute.list_value_length(column).fill_null(width).to_numpy(zero_copy_only=False)
+    valid = as_numpy(column.is_valid())
+    lengths = as_numpy(compute.list_value_length(column).fill_null(width))
     _refuse_other(lengths, name, width, start)
     values = floats(column.flatten()).reshape(-1, width)
     if valid.all():
@@ -46,7 +47,7 @@ def floats(column: Any) -> NDArray[Any]:
         column = column.cast(pa.float64())
     elif pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    values: NDArray[Any] = as_numpy(column)
     return values
 
 
@@ -56,17 +57,17 @@ def _stored(column: Any) -> Any:
 
 def _spark(column: Any, name: str, width: int, start: int) -> NDArray[np.float64]:
     kinds, sizes, indices, values = column.flatten()
-    valid = column.is_valid().to_numpy(zero_copy_only=False)
-    sparse = valid & (kinds.fill_null(1).to_numpy(zero_copy_only=False) == _SPARSE)
+    valid = as_numpy(column.is_valid())
+    sparse = valid & (as_numpy(kinds.fill_null(1)) == _SPARSE)
     dense = valid & ~sparse
-    lengths = compute.list_value_length(values).fill_null(0).to_numpy(zero_copy_only=False)
-    stated = np.where(sparse, sizes.fill_null(-1).to_numpy(zero_copy_only=False), lengths)
+    lengths = as_numpy(compute.list_value_length(values).fill_null(0))
+    stated = np.where(sparse, as_numpy(sizes.fill_null(-1)), lengths)
     _refuse_other(np.where(valid, stated, width), name, width, start)
     matrix = np.full((len(column), width), np.nan)
     matrix[dense] = floats(values.filter(pa.array(dense)).flatten()).reshape(-1, width)
     if sparse.any():
-        counts = compute.list_value_length(indices).fill_null(0).to_numpy(zero_copy_only=False)
-        places = indices.filter(pa.array(sparse)).flatten().to_numpy(zero_copy_only=False)
+        counts = as_numpy(compute.list_value_length(indices).fill_null(0))
+        places = as_numpy(indices.filter(pa.array(sparse)).flatten())
         rows = np.repeat(np.flatnonzero(sparse), counts[sparse])
         strange = sparse & (counts != lengths)
         if len(places) and not strange.any():

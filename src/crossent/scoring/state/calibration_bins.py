@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from crossent._kernels.cpu import judge_rows
 from crossent._kernels.cpu import score_rows as kernels
 from crossent.scoring.state.columns import Columns
 from crossent.scoring.state.encoding import Field, Fields, dense, sparse
@@ -88,14 +89,17 @@ class CalibrationBins:
         columns = rows.columns
         assert columns is not None
         top = rows.statistic(kernels.TOP)
-        places = place_of(top)
-        self.top.predictions[0, :, 0] += np.bincount(places, minlength=BINS)
-        np.add.at(self.top.predictions[0, :, 1], places, _units(top) - (places << _WIDTH_BITS))
-        self.top.hits[0] += np.bincount(places[rows.hits], minlength=BINS)
+        hits = rows.judged.hits
+        judge_rows.bin_tops(
+            *(top.ctypes.data, hits.ctypes.data, len(rows)),
+            *(self.top.predictions.ctypes.data, self.top.hits.ctypes.data),
+        )
         if self.classes.problems:
             self._bin(columns)
             if rows.targets is None:
-                np.add.at(self.classes.hits.reshape(-1), rows.labels * BINS + place_of(rows.truths), 1)
+                labels, truths = np.ascontiguousarray(rows.labels), np.ascontiguousarray(rows.truths)
+                right = self.classes.hits.ctypes.data
+                judge_rows.bin_truths(labels.ctypes.data, truths.ctypes.data, len(rows), right)
         if self.top.weights:
             self._update_weights(rows, columns, top)
 

@@ -1,6 +1,6 @@
 """Counts and exact sums for every class."""
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,10 +89,12 @@ class ClassSums:
         self.counts[name] += np.bincount(labels, minlength=self.classes)
 
     def _update_hard(self, rows: ScoredRows) -> None:
-        finite, hits = np.isfinite(rows.losses), rows.hits
+        finite: Any = slice(None) if rows.finite is None else rows.finite
+        hits = rows.hits
         self._count("rows", rows.labels)
         self._count("correct", rows.labels[hits])
-        self._count("impossible", rows.labels[~finite])
+        if rows.finite is not None:
+            self._count("impossible", rows.labels[~rows.finite])
         self.sums["loss"].add(rows.labels[finite], rows.weighted(rows.losses)[finite])
         if rows.unclipped is not None:
             self._cut(rows.labels, rows.unclipped - rows.losses, rows.weights)
@@ -112,7 +114,7 @@ class ClassSums:
                 cut = np.where(takes_part, unclipped - losses, 0.0)
                 self._cut(np.full(len(rows), c), cut, share)
             finite = takes_part & np.isfinite(losses)
-            correct = takes_part & ~rows.is_tied & (rows.tops == c)
+            correct = takes_part & ~rows.is_tied & (rows.judged.tops == c)
             self.counts["rows"][c] += np.count_nonzero(takes_part)
             self.counts["correct"][c] += np.count_nonzero(correct)
             self.counts["impossible"][c] += np.count_nonzero(takes_part & ~finite)
@@ -127,38 +129,42 @@ class ClassSums:
         self._count("cut_impossible", labels[np.isposinf(cut)])
 
     def _add_wrong_tops(self, rows: ScoredRows) -> None:
+        is_half = rows.statistic(kernels.TOP) >= 0.5
+        if not is_half.any():
+            return
+        tops = rows.judged.tops
         if rows.targets is None:
-            wrong = (rows.tops != rows.labels).astype(np.float64)  # a tie is no hit, but the class is the truth
+            wrong = (tops != rows.labels).astype(np.float64)  # a tie is no hit, but the class is the truth
         else:
-            wrong = 1.0 - rows.targets[np.arange(len(rows)), rows.tops]
-        self._add_wrong(rows.tops, rows.top_rest, wrong, rows.weights, rows.statistic(kernels.TOP) >= 0.5)
+            wrong = 1.0 - rows.targets[np.arange(len(rows)), tops]
+        self._add_wrong(tops, rows.judged.rest_losses, wrong, rows.weights, is_half)
         # Two classes at a half each, or rows that sum to more than 1: the others have a half, too.
-        shared = (rows.statistic(kernels.TOP) >= 0.5) & (rows.statistic(kernels.OTHERS) >= 0.5)
+        shared = is_half & (rows.statistic(kernels.OTHERS) >= 0.5)
         if shared.any():
             self._add_wrong_seconds(rows, shared)
 
     def _add_wrong_seconds(self, rows: ScoredRows, shared: NDArray[np.bool_]) -> None:
         assert rows.columns is not None
-        columns, tops, labels = rows.columns.taken(shared), rows.tops[shared], rows.labels[shared]
+        columns, tops, labels = rows.columns.taken(shared), rows.judged.tops[shared], rows.labels[shared]
         targets = None if rows.targets is None else rows.targets[shared]
         weights = None if rows.weights is None else rows.weights[shared]
         for c in range(self.classes):
             p = columns.probabilities(c)
             wrong = (labels != c).astype(np.float64) if targets is None else 1.0 - targets[:, c]
             places = np.full(len(p), c, np.int64)
-            self._add_wrong(places, np.maximum(1.0 - p, 0.0), wrong, weights, (tops != c) & (p >= 0.5))
+            self._add_wrong(places, -logarithms(np.maximum(1.0 - p, 0.0)), wrong, weights, (tops != c) & (p >= 0.5))
 
     def _add_wrong(
         self,
         places: NDArray[np.int64],
-        rest: NDArray[np.float64],
+        losses: NDArray[np.float64],
         wrong: NDArray[np.float64],
         weights: NDArray[np.float64] | None,
         chosen: NDArray[np.bool_],
     ) -> None:
-        """Add -log `rest` of the chosen rows, as far as they are wrong."""
+        """Add -log(1 - p) of the chosen rows, as far as they are wrong."""
         chosen = chosen & (wrong > 0.0)
-        losses = -logarithms(rest[chosen])
+        losses = losses[chosen]
         finite = np.isfinite(losses)
         self._count("wrong_top_impossible", places[chosen][~finite])
         shares = wrong[chosen] if weights is None else weights[chosen] * wrong[chosen]

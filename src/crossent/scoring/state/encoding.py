@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import ipc, pa
+from crossent.scoring.arrow_columns import as_numpy
 
 # Raised when a name changes its meaning or goes: states of another version are refused, never misread.
 STATE_VERSION = 1
@@ -72,9 +73,9 @@ def decode(state: bytes) -> Fields:
             batch.column(column)[i] for column in ("integers", "numbers", "texts", "bytes")
         )
         if integers.is_valid:
-            fields[name] = np.array(integers.values.to_numpy(zero_copy_only=False), np.int64)
+            fields[name] = np.array(as_numpy(integers.values), np.int64)
         if numbers.is_valid:
-            fields[name] = np.array(numbers.values.to_numpy(zero_copy_only=False), np.float64)
+            fields[name] = np.array(as_numpy(numbers.values), np.float64)
         if texts.is_valid:
             fields[name] = texts.as_py()
         if raw.is_valid:

@@ -27,11 +27,12 @@ class ExactVector:
     def add(self, indices: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         """Add each finite value to the sum that its index names."""
         indices, values = np.ascontiguousarray(indices, np.int64), np.ascontiguousarray(values, np.float64)
-        self._make_room(len(values))
-        kernels.add_at(
-            *(self.limbs.ctypes.data, self.limbs.shape[1], self.lowest),
-            *(indices.ctypes.data, values.ctypes.data, len(values)),
-        )
+        kernels.add_at(*self.room_for(len(values)), indices.ctypes.data, values.ctypes.data, len(values))
+
+    def room_for(self, terms: int) -> tuple[int, int, int]:
+        """Return where a kernel may add so many numbers: the address of the limbs, how many a sum has, the lowest bit."""
+        self._make_room(terms)
+        return self.limbs.ctypes.data, self.limbs.shape[1], self.lowest
 
     def merge(self, other: Self) -> None:
         """Add sum by sum; the other stays as it is."""

@@ -1,7 +1,7 @@
 """Counts and exact sums under names that come with the rows: the groups of a column, or its clusters."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ class KeyedSums:
 
     def __init__(self, what: str, limit: int) -> None:
         self.what, self.limit = what, limit
-        self.places: dict[str, int] = {}
+        self.places: dict[str | None, int] = {}  # None: rows where the column is missing
         self.counts = {name: np.zeros(16, np.int64) for name in COUNTS}
         self.sums = {name: ExactVector(16) for name in SUMS}
 
-    def update(self, names: Sequence[str], rows: ScoredRows) -> None:
+    def update(self, names: Sequence[str | None], rows: ScoredRows) -> None:
         """Take in rows that have a loss."""
         places = self._places_of(names)
         infinite = np.isposinf(rows.losses)
@@ -42,7 +42,7 @@ class KeyedSums:
         self.sums["squared_loss"].add(places, weights * weighted)
         self.sums["squared_loss_squared"].add(places, weighted * weighted)
 
-    def update_undefined(self, names: Sequence[str], weights: NDArray[np.float64] | None) -> None:
+    def update_undefined(self, names: Sequence[str | None], weights: NDArray[np.float64] | None) -> None:
         """Take in rows whose prediction is NaN."""
         places = self._places_of(names)
         self._count("rows", places)
@@ -59,8 +59,9 @@ class KeyedSums:
             moved.limbs[places] = sums.canonical()[: len(names)]
             self.sums[name].merge(moved)
 
-    def names(self) -> list[str]:
-        return sorted(self.places)
+    def names(self) -> list[str | None]:
+        """Return the names in their order, after the rows that have none."""
+        return sorted(self.places, key=lambda name: (name is not None, name or ""))
 
     def order(self) -> NDArray[np.int64]:
         """Return the place of every name, in the order of `names`."""
@@ -68,13 +69,14 @@ class KeyedSums:
 
     def fields(self) -> Fields:
         order = self.order()
-        fields: Fields = {f"{self.what}.names": self.names()}
+        names: Any = self.names()  # Arrow's texts may be missing, too
+        fields: Fields = {f"{self.what}.names": names}
         fields |= {f"{self.what}.{name}": counts[order] for name, counts in self.counts.items()}
         fields |= {f"{self.what}.{name}": sums.canonical()[order].reshape(-1) for name, sums in self.sums.items()}
         return fields
 
     def load(self, fields: dict[str, Field]) -> None:
-        names = [str(name) for name in fields[f"{self.what}.names"]]
+        names = [None if name is None else str(name) for name in fields[f"{self.what}.names"]]
         self._places_of(names)
         for name in COUNTS:
             self.counts[name][: len(names)] = fields[f"{self.what}.{name}"]
@@ -82,7 +84,7 @@ class KeyedSums:
             limbs = np.asarray(fields[f"{self.what}.{name}"], np.int64)
             self.sums[name].limbs[: len(names)] = limbs.reshape(len(names), LIMBS)
 
-    def _places_of(self, names: Sequence[str]) -> NDArray[np.int64]:
+    def _places_of(self, names: Sequence[str | None]) -> NDArray[np.int64]:
         places = self.places
         found = np.array([places.setdefault(name, len(places)) for name in names], np.int64)
         if len(places) > self.limit:

@@ -5,29 +5,18 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from crossent._kernels.cpu import judge_rows as kernels
 from crossent.scoring.state.encoding import Field, Fields, dense, sparse
 from crossent.scoring.state.exact_vector import ExactVector
 from crossent.scoring.state.scored_rows import ScoredRows
 
-# A bin is a power of two and the first six bits of the mantissa: 64 bins to a factor of two, each at most 1.6 % wide.
-_BITS = 6
-_LOWEST_EXPONENT, _HIGHEST_EXPONENT = -64, 40
-_FIRST = (1023 + _LOWEST_EXPONENT) << _BITS
-BINS = ((_HIGHEST_EXPONENT - _LOWEST_EXPONENT) << _BITS) + 2  # the first holds 0 and all below 2**-64, the last inf
-
-
-def bin_of(losses: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the bin of each loss: the upper bits of a positive double are its exponent and mantissa."""
-    upper: NDArray[np.int64] = losses.view(np.int64) >> (52 - _BITS)
-    places = np.clip(upper - _FIRST + 1, 0, BINS - 2)
-    places[np.isposinf(losses)] = BINS - 1
-    return places
+BINS = kernels.LOSS_BINS
 
 
 def edges() -> NDArray[np.float64]:
     """Return the lower edge of every bin, and inf."""
-    whole = np.arange(BINS - 1, dtype=np.int64) - 1 + _FIRST
-    lower = (whole << (52 - _BITS)).view(np.float64)
+    whole = np.arange(BINS - 1, dtype=np.int64) - 1 + kernels.FIRST_LOSS_BIN
+    lower = (whole << (52 - kernels.LOSS_BITS)).view(np.float64)
     lower[0] = 0.0
     return np.append(lower, np.inf)
 
@@ -41,12 +30,15 @@ class LossHistogram:
         self.weights = ExactVector(BINS) if is_weighted else None
 
     def update(self, rows: ScoredRows) -> None:
-        places = bin_of(rows.losses)
-        self.rows += np.bincount(places, minlength=BINS)
+        places = np.empty(len(rows), np.int64)
+        losses = np.ascontiguousarray(rows.losses)
+        weighted = np.ascontiguousarray(rows.weighted(losses))
+        kernels.count_losses(
+            *(losses.ctypes.data, weighted.ctypes.data, len(rows), places.ctypes.data, self.rows.ctypes.data),
+            *self.losses.room_for(len(rows)),
+        )
         if self.weights is not None and rows.weights is not None:
             self.weights.add(places, rows.weights)
-        finite = np.isfinite(rows.losses)
-        self.losses.add(places[finite], rows.weighted(rows.losses)[finite])
 
     def merge(self, other: Self) -> None:
         self.rows += other.rows

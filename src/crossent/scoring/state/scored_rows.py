@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from crossent._kernels.cpu import score_rows as kernels
 from crossent.scoring.arrow import pa
 from crossent.scoring.state.columns import Columns, exponentials, logarithms
+from crossent.scoring.state.judging import Judged, judged, top_shares
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -53,6 +54,7 @@ class ScoredRows:
     target_entropies: Floats | None = None  # (rows,)
     unclipped: Floats | None = None  # (rows,): the losses before any was clipped, where one was
     highest: float = math.inf  # what clipped ones cost
+    missed: Floats | None = None  # (rows,): by how much they missed a sum of 1 before a rule rescaled them
 
     def __len__(self) -> int:
         return len(self.losses)
@@ -75,9 +77,14 @@ class ScoredRows:
         return moments
 
     @cached_property
-    def tops(self) -> Integers:
-        """The class with the highest prediction, the first of several."""
-        return self.statistic(kernels.TOP_CLASS).astype(np.int64)
+    def finite(self) -> NDArray[np.bool_] | None:
+        """Which losses are finite; None where all are, as nearly always."""
+        finite: NDArray[np.bool_] = np.isfinite(self.losses)
+        return None if finite.all() else finite
+
+    @cached_property
+    def judged(self) -> Judged:
+        return judged(self)
 
     @cached_property
     def is_tied(self) -> NDArray[np.bool_]:
@@ -86,24 +93,14 @@ class ScoredRows:
 
     @cached_property
     def hits(self) -> NDArray[np.bool_]:
-        """Whether the truth has the highest prediction alone: the first of several would depend on the columns' order."""
-        hits: NDArray[np.bool_] = (self.tops == self.labels) & ~self.is_tied
-        return hits
+        return self.judged.hits.astype(np.bool_)
 
     @cached_property
     def top_shares(self) -> Floats:
         """How much of the truth lies on the class with the highest prediction: 0 or 1 but for soft labels."""
         if self.targets is None:
-            return self.hits.astype(np.float64)
-        return np.where(self.is_tied, 0.0, self.targets[np.arange(len(self)), self.tops])
-
-    @cached_property
-    def top_rest(self) -> Floats:
-        """What is left beside the highest prediction; of logarithms with all its digits."""
-        assert self.columns is not None
-        if self.columns.is_logarithm:
-            return self.statistic(kernels.OTHERS)
-        return np.maximum(1.0 - self.statistic(kernels.TOP), 0.0)
+            return self.judged.hits.astype(np.float64)
+        return top_shares(self.targets, self.judged.tops, self.is_tied)
 
 
 def measured(

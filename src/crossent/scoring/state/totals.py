@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from crossent._kernels.cpu import score_rows as kernels
 from crossent.arrays.exact_sum import ExactSum
-from crossent.scoring.state.columns import logarithms, tempered_derivatives
+from crossent.scoring.state.columns import tempered_derivatives
 from crossent.scoring.state.encoding import Field, Fields
 from crossent.scoring.state.scored_rows import ScoredRows
 
@@ -46,12 +46,12 @@ class Totals:
 
     def update(self, rows: ScoredRows) -> None:
         """Take in rows that have a loss."""
-        finite = np.isfinite(rows.losses)
+        finite = rows.finite
         self.counts["rows"] += len(rows)
-        self.counts["impossible"] += int(np.count_nonzero(~finite))
         weights, losses = rows.weights, rows.losses
         self._add("weight", weights, len(rows))
-        if not finite.all():
+        if finite is not None:
+            self.counts["impossible"] += int(np.count_nonzero(~finite))
             losses = losses[finite]
             weights = None if weights is None else weights[finite]
         self._add("finite_weight", weights, len(losses))
@@ -126,33 +126,26 @@ class Totals:
         self.sums[name].add([float(rows)] if weights is None else weights)
 
     def _add_statistics(self, rows: ScoredRows) -> None:
-        self.counts["correct"] += int(np.count_nonzero(rows.hits))
-        is_top = rows.truths == rows.statistic(kernels.TOP)
-        self.counts["tied"] += int(np.count_nonzero(is_top & rows.is_tied))
-        squares = rows.statistic(kernels.SQUARES) - 2.0 * rows.truths + 1.0
-        if rows.targets is not None:
-            squares = rows.statistic(kernels.SQUARES) + _soft_brier(rows)
-        self.sums["correct_weight"].add(rows.weighted(rows.top_shares))
-        self.sums["brier"].add(rows.weighted(squares))
+        judged = rows.judged
+        for name in ("correct", "tied", "top_impossible"):
+            self.counts[name] += getattr(judged, name)
+        if rows.targets is None:
+            self._add("correct_weight", None if rows.weights is None else rows.weights[rows.hits], judged.correct)
+        else:
+            self.sums["correct_weight"].add(rows.weighted(rows.top_shares))
+        self.sums["brier"].add(rows.weighted(judged.square_scores))
         self.sums["entropy"].add(rows.weighted(-rows.statistic(kernels.FIRST)))
-        self._add_top(rows)
-        possible = np.isfinite(rows.losses if rows.unclipped is None else rows.unclipped)
-        weights = None if rows.weights is None else rows.weights[possible]
-        self._add("tempered_weight", weights, int(np.count_nonzero(possible)))
+        top_losses = rows.weighted(judged.top_losses)
+        self.sums["top_loss"].add(top_losses[np.isfinite(top_losses)] if judged.top_impossible else top_losses)
+        possible = rows.finite if rows.unclipped is None else np.isfinite(rows.unclipped)
+        weights = rows.weights if rows.weights is None or possible is None else rows.weights[possible]
+        self._add("tempered_weight", weights, len(rows) if possible is None else int(np.count_nonzero(possible)))
         for beta, sums in self.tempered.items():
-            self._add_tempered(rows, beta, sums)
+            self._add_tempered(rows, beta, sums, possible)
 
-    def _add_top(self, rows: ScoredRows) -> None:
-        """Add the loss of "the highest prediction is right", a problem of two classes."""
-        share = rows.top_shares
-        right, wrong = -logarithms(rows.statistic(kernels.TOP)), -logarithms(rows.top_rest)
-        with np.errstate(invalid="ignore"):
-            losses = np.where(share > 0.0, share * right, 0.0) + np.where(share < 1.0, (1.0 - share) * wrong, 0.0)
-        finite = np.isfinite(losses)
-        self.counts["top_impossible"] += int(np.count_nonzero(~finite))
-        self.sums["top_loss"].add(rows.weighted(losses)[finite])
-
-    def _add_tempered(self, rows: ScoredRows, beta: float, sums: list[ExactSum]) -> None:
+    def _add_tempered(
+        self, rows: ScoredRows, beta: float, sums: list[ExactSum], possible: NDArray[np.bool_] | None
+    ) -> None:
         assert rows.columns is not None
         # What was clipped does not follow the temperature. Of soft labels too, as their shares sum to 1.
         losses = rows.losses if rows.unclipped is None else rows.unclipped
@@ -162,19 +155,8 @@ class Totals:
         else:
             derivatives = tempered_derivatives(rows.columns.tempered(beta), truths, beta)
         # With the truth ruled out a row costs inf at every temperature.
-        finite = np.isfinite(losses)
         for own, values in zip(sums, derivatives, strict=True):
-            own.add(rows.weighted(values) if finite.all() else rows.weighted(values)[finite])
-
-
-def _soft_brier(rows: ScoredRows) -> NDArray[np.float64]:
-    assert rows.targets is not None
-    assert rows.columns is not None
-    more = np.zeros(len(rows))
-    for c in range(rows.columns.classes):
-        share = rows.targets[:, c]
-        more += share * share - 2.0 * share * rows.columns.probabilities(c)
-    return more
+            own.add(rows.weighted(values) if possible is None else rows.weighted(values)[possible])
 
 
 def _sum(field: Field) -> ExactSum:

@@ -45,7 +45,7 @@ class WorstRows:
             return
         floor = self.rows[-1].loss_nats if len(self.rows) == self.limit else -math.inf
         losses = rows.losses
-        if len(losses) > self.limit:
+        if len(losses) > self.limit and floor == -math.inf:
             floor = max(floor, float(np.partition(losses, -self.limit)[-self.limit]))
         candidates = np.flatnonzero(losses >= floor)
         if len(candidates) > self.limit:
