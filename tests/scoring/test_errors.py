@@ -44,8 +44,8 @@ def test_text_that_is_not_utf8(tmp_path):
     path.write_bytes("target,p_é,p_b\nb,0.5,0.5\n".encode("latin-1"))
     assert_raises(
         SourceError,
-        f"`source` must be readable, '{path}' is not: "
-        "'utf-8' codec can't decode byte 0xe9 in position 9: invalid continuation byte",
+        f"`source` must be text in UTF-8, line 1 of '{path}' is not, it has the byte 0xe9; convert it from what it is, "
+        f"for example with `iconv -f LATIN1 -t UTF-8`, or save it as UTF-8 where it was made",
         path,
     )
 
@@ -110,9 +110,60 @@ def test_text_where_a_number_should_be(tmp_path):
     path.write_text("target,p_0,p_1\n" + "0,0.5,0.5\n" * 200_000 + "0,half,0.5\n")
     assert_raises(
         SourceError,
-        f"`source` must be readable, '{path}' is not: In CSV column #1: Row #200002: "
-        "CSV conversion error to double: invalid value 'half'",
+        f"`p_0` must hold numbers, line 200002 of '{path}' has 'half'; "
+        "correct the cell, or leave it empty where there is no value",
         path,
+    )
+    path.write_text("target,p_0,p_1,w,loss\n0,0.5,0.5,1,1\n1,0.5,NA,x,none\n")
+    where = f"line 3 of '{path}' has"
+    assert_raises(
+        SourceError,
+        f"`p_1` must hold numbers, {where} 'NA'; correct the cell or leave it empty, "
+        f"or name the predictions with `probs` or `logits`",
+        path,
+    )
+    assert_raises(
+        SourceError,
+        f"`weight` must be a column of numbers, {where} 'x' in 'w'; correct the cell",
+        path,
+        weight="w",
+    )
+    assert_raises(
+        SourceError,
+        f"`loss` must hold numbers, {where} 'none'; correct the cell or leave it empty",
+        path,
+        losses="loss",
+    )
+    labels = tmp_path / "labels.csv"
+    labels.write_text("id,label\n1,a\n2,b\n")
+    path.write_text("id,p_a,p_b\n1,0.5,0.5\n2,0.5,NA\n")
+    assert_raises(
+        SourceError,
+        f"`p_b` must hold numbers, {where} 'NA'; correct the cell or leave it empty, "
+        f"or name the predictions with `probs` or `logits`",
+        path,
+        labels=labels,
+        on="id",
+    )
+
+
+def test_weights_may_begin_as_whole_numbers(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("target,p_0,p_1,w\n" + "0,0.5,0.5,1\n" * 200_000 + "0,0.5,0.5,0.5\n")
+    assert score(path, weight="w").weight == 200_000.5
+
+
+def test_labels_that_are_not_utf_8(tmp_path):
+    path, labels = tmp_path / "a.csv", tmp_path / "labels.csv"
+    path.write_text("id,p_a,p_b\n1,0.5,0.5\n2,0.5,0.5\n")
+    labels.write_bytes("id,label\n1,a\n2,h\xe9\n".encode("latin-1"))
+    assert_raises(
+        SourceError,
+        f"`labels` must be text in UTF-8, line 3 of '{labels}' is not, it has the byte 0xe9; convert it from what it is, "
+        f"for example with `iconv -f LATIN1 -t UTF-8`, or save it as UTF-8 where it was made",
+        path,
+        labels=labels,
+        on="id",
     )
 
 

@@ -10,6 +10,8 @@ from crossent.scoring.columns import Asked
 from crossent.scoring.kinds import Kind
 from crossent.scoring.metadata import index_columns
 from crossent.scoring.names import SCALAR_NAMES, WEIGHTS, is_key
+from crossent.scoring.sources.csv import where_no_number
+from crossent.scoring.sources.source import Source
 from crossent.scoring.wording import listed
 
 # Fewer rows than that differ by chance.
@@ -25,8 +27,9 @@ _COUNTS = {
 }
 
 
-def beside_columns(schema: Any, asked: Asked) -> dict[str, Any]:
+def beside_columns(source: Source, asked: Asked) -> dict[str, Any]:
     """Return the columns that were asked for, by the names of Reading's fields; the id also by its name."""
+    schema = source.schema
     wanted = {
         "weight_column": ("weight", asked.weight),
         "group_column": ("by", asked.by),
@@ -46,7 +49,13 @@ def beside_columns(schema: Any, asked: Asked) -> dict[str, Any]:
             raise SourceError(message)
         is_count = field in ("weight_column", "token_column", "byte_column", "word_column")
         if name is not None and is_count and not is_number(schema.field(name).type):
-            message = f"`{option}` must be a column of numbers, '{name}' holds {schema.field(name).type}"
+            where = where_no_number(source, name)
+            what = (
+                f"'{name}' holds {schema.field(name).type}"
+                if where is None
+                else f"{where} in '{name}'; correct the cell"
+            )
+            message = f"`{option}` must be a column of numbers, {what}"
             raise SourceError(message)
         found[field] = name
     found["id_column"] = _id_by_name(schema)

@@ -35,6 +35,7 @@ from crossent.scoring.marks import mark_column, public_rows
 from crossent.scoring.metadata import index_columns, labels_with_names
 from crossent.scoring.names import DOUBTFUL_LABELS, LABELS
 from crossent.scoring.shares import ShareColumns, pairs_of_columns, share_columns, shares_beside
+from crossent.scoring.sources.csv import where_no_number
 from crossent.scoring.sources.opening import read_batches
 from crossent.scoring.sources.source import Source
 from crossent.scoring.top_k import Listed, listed_by_name
@@ -117,7 +118,7 @@ class _Search:
                 f"name them with `probs`, `logits` or `log_probs`"
             )
             raise SourceError(message)
-        _check_numbers(self.schema, predictions)
+        _check_numbers(self.source, predictions)
         if label is None and self.shares is None:
             self.shares = shares_beside(self.free, predictions, first)
             if self.shares is None:
@@ -278,12 +279,15 @@ def _no_label(schema: Any) -> SourceError:
     )
 
 
-def _check_numbers(schema: Any, predictions: Predictions) -> None:
+def _check_numbers(source: Source, predictions: Predictions) -> None:
     for name in predictions.columns:
-        kind = schema.field(name).type
-        if not is_vector(kind) and not is_number(kind) and not pa.types.is_null(kind):
-            message = f"`{name}` must hold numbers, it holds {kind}; name the predictions with `probs` or `logits`"
-            raise SourceError(message)
+        kind = source.schema.field(name).type
+        if is_vector(kind) or is_number(kind) or pa.types.is_null(kind):
+            continue
+        where = where_no_number(source, name)
+        what = f"it holds {kind};" if where is None else f"{where}; correct the cell or leave it empty, or"
+        message = f"`{name}` must hold numbers, {what} name the predictions with `probs` or `logits`"
+        raise SourceError(message)
 
 
 def _is_wide(kind: Any) -> bool:

@@ -137,10 +137,14 @@ def test_a_file_that_is_one_endless_line(path, monkeypatch):
     assert_refused(must(2, path, "it is longer than 100 bytes"), path)
 
 
-def test_bytes_that_are_no_text(path):
-    path.write_bytes(b'{"a": "\xe9"}\n')
-    reason = "'utf-8' codec can't decode byte 0xe9 in position 7: invalid continuation byte"
-    assert_refused(must(1, path, reason), path)
+@pytest.mark.parametrize("rows", [0, 200_000])
+def test_bytes_that_are_no_text(path, rows):
+    path.write_bytes(b'{"a": "x"}\n' * rows + b'{"a": "\xe9"}\n')
+    assert_refused(
+        f"`source` must be text in UTF-8, line {rows + 1} of '{path}' is not, it has the byte 0xe9; convert it from what it "
+        f"is, for example with `iconv -f LATIN1 -t UTF-8`, or save it as UTF-8 where it was made",
+        path,
+    )
 
 
 def test_a_key_twice_in_the_first_lines(path):

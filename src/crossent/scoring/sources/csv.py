@@ -10,7 +10,10 @@ from typing import Any
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import csv, pa
-from crossent.scoring.sources.source import Piece, sliced
+from crossent.scoring.sources.csv_cells import explained, where_no_value
+from crossent.scoring.sources.encodings import not_utf8, refuse_wide_text
+from crossent.scoring.sources.lines import blocks
+from crossent.scoring.sources.source import AroundPredictions, Piece, Source, sliced
 
 _SEPARATORS = ",;\t"
 # Not told apart from text by looking at the header alone, so they are only used, or named in an error, if nothing else
@@ -40,15 +43,23 @@ class CsvSource:
         with pa.input_stream(str(path), compression=compression) as stream:
             lines = io.BufferedReader(stream)
             head = lines.readline(_LONGEST_HEADER_BYTES)
+            refuse_wide_text(path, head)
             while head and not head.strip():  # pyarrow skips blank lines
                 head = lines.readline(_LONGEST_HEADER_BYTES)
             second = lines.readline(_LONGEST_HEADER_BYTES)
         if not head.endswith(b"\n") and not second:
             message = f"`source` must have rows, '{path}' has none"
             raise SourceError(message)
-        separator = _separator(path, head.decode(), second.decode(errors="replace"))
+        try:
+            header = head.decode()
+        except UnicodeDecodeError as error:
+            raise not_utf8(path, blocks(path, compression)) from error
+        separator = _separator(path, header, second.decode(errors="replace"))
         with _open(path, compression, separator, {}, None) as reader:
-            return cls(path, reader.schema, separator, compression)
+            schema = reader.schema
+        if any(pa.types.is_binary(kind) for kind in schema.types):  # what pyarrow makes of bytes that are no UTF-8
+            raise not_utf8(path, blocks(path, compression))
+        return cls(path, schema, separator, compression)
 
     def pieces(self, columns: Sequence[str], piece_rows: int) -> list[Piece]:
         return [Piece(0, None)]
@@ -56,8 +67,28 @@ class CsvSource:
     def batches(
         self, columns: Sequence[str], batch_rows: int, types: Mapping[str, Any], piece: Piece | None = None
     ) -> Iterator[Any]:
-        with _open(self.path, self.compression, self.separator, types, list(columns)) as reader:
-            yield from sliced(reader, batch_rows)
+        try:
+            with _open(self.path, self.compression, self.separator, types, list(columns)) as reader:
+                yield from sliced(reader, batch_rows)
+        except pa.ArrowInvalid as error:
+            raise explained(error, self.path, self.compression, self.schema.names) from error
+
+    def where_no_number(self, column: str) -> str | None:
+        """Say where the first cell of a column is that is no number, None where each of the first block is one."""
+        try:
+            with _open(self.path, self.compression, self.separator, {column: pa.float64()}, [column]):
+                return None
+        except pa.ArrowInvalid as error:
+            return where_no_value(error, self.path, self.compression)
+
+
+def where_no_number(source: Source, column: str) -> str | None:
+    """Say where in a CSV file, or in one with labels beside it, a column has a cell that is no number; else None."""
+    while isinstance(source, AroundPredictions):
+        source = source.predictions
+    if not isinstance(source, CsvSource) or column not in source.schema.names:
+        return None
+    return source.where_no_number(column)
 
 
 @contextmanager

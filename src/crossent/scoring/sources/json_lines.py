@@ -9,6 +9,7 @@ from typing import Any
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import json, pa
+from crossent.scoring.sources.encodings import not_utf8
 from crossent.scoring.sources.lines import block_objects, blocks, no_object
 from crossent.scoring.sources.source import Piece
 from crossent.scoring.wording import one_line
@@ -63,7 +64,10 @@ class JsonLinesSource:
             yield from self._parsed(first, block, parsed).cast(asked).to_batches(max_chunksize=batch_rows)
 
     def _parsed(self, first: int, block: bytes, schema: Any) -> Any:
-        block.decode()  # pyarrow lets bytes that are no UTF-8 pass
+        try:
+            block.decode()  # pyarrow lets bytes that are no UTF-8 pass
+        except UnicodeDecodeError as error:
+            raise not_utf8(self.path, [(first, block)]) from error
         try:
             return _parse(block, schema)
         except pa.ArrowException as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from crossent.errors import SourceError
 from crossent.scoring.arrow import pa
+from crossent.scoring.sources.encodings import not_utf8, refuse_wide_text
 from crossent.scoring.wording import one_line
 
 # Large enough that a call of the parser does not show, small beside a batch of predictions.
@@ -23,8 +24,12 @@ def blocks(path: Path, compression: str | None) -> Iterator[tuple[int, bytes]]:
     number = 1
     left: list[bytes] = []
     left_bytes = 0
+    is_first = True
     with pa.input_stream(str(path), compression=compression) as stream:
         while data := stream.read(_BLOCK_BYTES):
+            if is_first:
+                refuse_wide_text(path, data)
+                is_first = False
             cut = data.rfind(b"\n") + 1
             if cut == 0:
                 left.append(data)
@@ -54,7 +59,10 @@ def block_objects(path: Path, first: int, block: bytes, **options: Any) -> Itera
         if not line.strip():
             continue
         try:
-            found = json.loads(line, **options)
+            # As UTF-8, not as what its first bytes may look like to json.
+            found = json.loads(line.decode(), **options)
+        except UnicodeDecodeError as error:
+            raise not_utf8(path, [(number, line)]) from error
         except SourceError:  # of an option's own, also a ValueError
             raise
         except json.JSONDecodeError as error:
