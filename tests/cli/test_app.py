@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ import crossent
 from crossent.cli import app
 from crossent.errors import SourceError
 
+ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
 
 
@@ -98,3 +100,30 @@ def test_a_reader_that_leaves_early_hears_no_complaint() -> None:
     finally:
         os.close(writing)
     assert ran.stderr == b""
+
+
+WITHOUT = """
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hidden())
+from crossent.cli.app import run
+raise SystemExit(run(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("package", ["rich", "numba", "llvmlite"])
+def test_an_installation_that_lacks_a_package_says_which(package: str) -> None:
+    score = [sys.executable, "-c", WITHOUT, package, "score", "examples/digits_probs.parquet"]
+    ended = subprocess.run(score, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    assert ended.stderr == f"crossent: this installation is incomplete, it lacks {package}: pip install crossent\n"
+    assert (ended.returncode, ended.stdout) == (2, "")
+
+
+def test_another_module_that_is_missing_is_a_bug_of_ours() -> None:
+    score = [sys.executable, "-c", WITHOUT, "json", "score", "examples/digits_probs.parquet"]
+    ended = subprocess.run(score, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    assert ended.stderr.endswith("ModuleNotFoundError: No module named 'json'\n")
+    assert ended.returncode == 1

@@ -12,6 +12,8 @@ import pytest
 from pyarrow import parquet
 
 from crossent.cli.app import run
+from crossent.errors import OptionError
+from crossent.scoring.score import score
 
 GOOD = {"id": [1, 2, 3], "p_cat": [0.5, 0.2, 0.9], "p_dog": [0.5, 0.8, 0.1]}
 
@@ -92,6 +94,65 @@ def test_options_without_effect_are_refused(folder, capsys, arguments, said):
     assert refused(capsys, *arguments) == said
 
 
+GIVEN = "says what the truth of each row was given"
+UNUSED = {
+    "target": f"{GIVEN}, so that no label is looked at",
+    "bad_labels": f"{GIVEN}, so that no label is looked at",
+    "classes": f"{GIVEN}, so that there is no prediction of each class to name",
+}
+
+
+@pytest.mark.parametrize("against", [(), ("--against", "c.parquet")])
+@pytest.mark.parametrize("given", [("--losses", "loss"), ("--truth-log-probs", "chance"), ()])
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("target", ("--target", "answer")),
+        ("classes", ("--classes", "cat,dog")),
+        ("bad_labels", ("--bad-labels", "count")),
+        ("labels", ("--labels", "truth.csv", "--on", "id")),
+    ],
+)
+def test_options_about_classes_are_refused_where_only_the_truth_was_given(folder, capsys, given, against, name, option):
+    table = {"id": [1, 2, 3], "answer": ["cat", "dog", "cat"], "loss": [0.5, 1.0, 1.5]}
+    chances = {"chance": [-0.5, -1.0, -1.5]} if given else {}
+    parquet.write_table(pa.table(table | chances), "c.parquet")
+    column = "chance" if "chance" in given else "loss"
+    said = (
+        f"`labels` must be left out here, no column of 'truth.csv' is used: '{column}' {GIVEN}"
+        if name == "labels"
+        else f"`{name}` must be left out here: '{column}' {UNUSED[name]}"
+    )
+    assert refused(capsys, "c.parquet", *given, *against, *option) == said
+
+
+def test_labels_beside_losses_may_bring_weights_and_groups(folder, capsys):
+    parquet.write_table(pa.table({"id": [1, 2, 3], "loss": [0.5, 1.0, 1.5]}), "c.parquet")
+    Path("more.csv").write_text("id,store,w\n1,x,1\n2,y,2\n3,x,3\n", encoding="utf-8")
+    labels = ("--labels", "more.csv", "--on", "id", "--by", "store", "--weight", "w")
+    assert run(["score", "c.parquet", "--losses", "loss", *labels, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(each["name"], each["weight"]) for each in found["groups"]] == [("x", 4.0), ("y", 2.0)]
+    assert found["cost"] == pytest.approx(7.0 / 6.0, rel=1e-15)
+
+
+def test_labels_are_refused_where_the_truth_is_that_of_the_predictions(folder, capsys):
+    said = "`labels` must be left out here, no column of 'truth.csv' is used: the truth is the column 'target' of the predictions"
+    assert refused(capsys, "a.parquet", "--target", "target", "--labels", "truth.csv", "--on", "id") == said
+
+
+def test_the_most_likely_classes_cannot_be_named(folder, capsys):
+    lists = {"target": [1, 2], "top_ids": [[1, 2], [2, 3]], "top_logprobs": [[-0.5, -1.0], [-0.5, -1.0]]}
+    parquet.write_table(pa.table(lists), "c.parquet")
+    only = "'top_logprobs' lists the most likely classes only, so that"
+    assert refused(capsys, "c.parquet", "--classes", "a,b") == (
+        f"`classes` must be left out here: {only} there is no prediction of each class to name"
+    )
+    assert refused(capsys, "c.parquet", "--bad-labels", "count") == (
+        f"`bad_labels` must be left out here: {only} no label is known to be no class"
+    )
+
+
 def test_a_folder_may_hold_other_files(folder, capsys):
     (folder / "b.parquet").unlink()
     (folder / "truth.csv").unlink()
@@ -141,3 +202,10 @@ def test_undefined_losses_make_an_undefined_perplexity(folder, capsys):
     parquet.write_table(pa.table({"nll": [0.5, float("nan")]}), "nll.parquet")
     assert run(["score", "nll.parquet", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["language"]["token_perplexity"] == "nan"
+
+
+def test_a_table_is_asked_for_no_classes_either():
+    table = pa.table({"loss": [0.5, 1.0]})
+    with pytest.raises(OptionError) as caught:
+        score(table, losses="loss", classes=["cat", "dog"])
+    assert str(caught.value) == f"`classes` must be left out here: 'loss' {UNUSED['classes']}"

@@ -13,6 +13,8 @@ from crossent.errors import CrossentError
 
 FAILED = 2
 INTERRUPTED = 130  # what today's typer makes of Ctrl-C; older ones raise Abort
+# Installed with crossent and imported late; pip brings back those that are not there any more.
+_ALWAYS_NEEDED = ("rich", "numba", "llvmlite")
 
 # rich markup off: its import costs more time than an explanation, and help must survive a pipe
 app = typer.Typer(name="crossent", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -53,6 +55,11 @@ def run(arguments: Sequence[str]) -> int:
         code = app(args=list(arguments), prog_name="crossent", standalone_mode=False)
     except CrossentError as error:
         return _fail(str(error))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _ALWAYS_NEEDED:
+            raise
+        return _fail(f"this installation is incomplete, it lacks {package}: pip install crossent")
     except OSError as error:
         return _fail(f"{error.strerror}: {error.filename}" if error.filename else str(error))
     except typer.Abort:

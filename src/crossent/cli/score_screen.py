@@ -4,15 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from crossent.cli.tabular import Tabular, console_for_text, print_table
 from crossent.scoring.comparison import Comparison
 from crossent.scoring.kinds import WORDS
-from crossent.scoring.parts import ClassScore, GroupScore
+from crossent.scoring.parts import ClassScore, GroupScore, name_of
 from crossent.scoring.result import Score
-from crossent.scoring.uncertainty import Interval
+from crossent.scoring.uncertainty import Interval, why_undefined
 from crossent.units import nats_to_bits
 
 # More classes and groups than this are shown as the costliest ones.
@@ -25,12 +24,12 @@ _LONGEST = 2000
 
 def print_score(score: Score) -> None:
     """Print everything a person asks first, and where the rest is."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = console_for_text()
     for line in (*_headline(score), "", *_troubles(score), *_quality(score)):
         console.print(line)
     for table in (_class_table(score), _group_table(score), _worst_table(score)):
         if table is not None:
-            console.print(table)
+            print_table(console, table)
             console.print()
     for line in _reading(score):
         console.print(line)
@@ -38,7 +37,7 @@ def print_score(score: Score) -> None:
 
 def print_comparison(comparison: Comparison) -> None:
     """Print the paired difference below the first score."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = console_for_text()
     better = "first" if comparison.difference_nats < 0.0 else "second"
     first, second = comparison.first.reading.source, comparison.second.reading.source
     console.print()
@@ -47,6 +46,8 @@ def print_comparison(comparison: Comparison) -> None:
         f"({_interval(comparison.interval)}), over {_rows(comparison.rows)} that both score."
     )
     interval = comparison.interval
+    if math.isnan(interval.low):
+        console.print(why_undefined(interval))
     if interval.low <= 0.0 <= interval.high:
         console.print("The interval holds 0: these rows do not say which is better.")
     elif not math.isnan(interval.low):
@@ -80,8 +81,10 @@ def _headline(score: Score) -> list[str]:
             f"Over the other {_rows(others)}: cost {score.finite_cost:.6g} nats "
             f"= {nats_to_bits(score.finite_cost):.6g} bits"
         )
-    if not math.isnan(score.interval.standard_error):
-        lines.append(f"Standard error {score.interval.standard_error:.2g}, {_interval(score.interval)}")
+    interval = score.interval
+    is_defined = not math.isnan(interval.standard_error)
+    known = f"Standard error {interval.standard_error:.2g}, {_interval(interval)}"
+    lines.append(known if is_defined else why_undefined(interval))
     if score.reading.classes:
         lines.append(_baseline(score))
     return [*lines, *_language(score)]
@@ -136,11 +139,11 @@ def _troubles(score: Score) -> list[str]:
     every = (
         (score.impossible, "impossible: the prediction is 0 where the truth is, so the cost is inf"),
         (score.undefined, "undefined: the prediction is NaN or missing, so the cost is nan"),
-        (score.clipped, "clipped, as `zero` asks: they would cost more"),
+        (score.clipped, f"clipped, as {'`rules` ask' if score.options.rules else '`zero` asks'}: they would cost more"),
         (score.unnormalised, f"with probabilities that do not sum to 1, by up to {score.largest_deviation:.3g}"),
         (score.tied, "tied: the truth shares the highest prediction, which is not counted as correct"),
         (score.missing_labels, "without a label, not scored"),
-        (score.ignored_labels, "with label -100, not scored"),
+        (score.ignored_labels, f"with label -100{_unmarked(score)}, not scored"),
         (score.bad_labels, f"with a label that is no class, not scored: {_bad_labels(score)}"),
         (score.weightless, "with weight 0, not scored"),
     )
@@ -148,6 +151,11 @@ def _troubles(score: Score) -> list[str]:
     if not score.impossible and not score.clipped and score.options.rules is None:
         lines.insert(0, "No impossible row: no prediction is 0 where the truth is.")
     return [*lines, *(f"[yellow]{_shown(note)}[/yellow]" for note in score.reading.notes), ""]
+
+
+def _unmarked(score: Score) -> str:
+    mark = score.reading.mark_column
+    return "" if mark is None else f", or not marked Public in '{mark}'"
 
 
 def _bad_labels(score: Score) -> str:
@@ -180,7 +188,7 @@ def _quality(score: Score) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _class_table(score: Score) -> Table | None:
+def _class_table(score: Score) -> Tabular | None:
     if not score.classes:
         return None
     shown: Sequence[ClassScore] = score.classes
@@ -188,13 +196,11 @@ def _class_table(score: Score) -> Table | None:
     if len(shown) > _SHOWN:
         shown = sorted((each for each in shown if each.rows), key=_cost, reverse=True)[:_SHOWN]
         title = f"The {len(shown)} costliest of {len(score.classes)} classes"
-    table = _table(title, "class", "rows", "cost in nats", "accuracy", "impossible")
-    for each in shown:
-        table.add_row(*_counted(each))
-    return table
+    headings = ("class", "rows", "cost in nats", "accuracy", "impossible")
+    return Tabular(title, headings, [_counted(each) for each in shown], frozenset({0}))
 
 
-def _group_table(score: Score) -> Table | None:
+def _group_table(score: Score) -> Tabular | None:
     if not score.groups:
         return None
     shown: Sequence[GroupScore] = score.groups
@@ -202,51 +208,39 @@ def _group_table(score: Score) -> Table | None:
     if len(shown) > _SHOWN:
         shown = sorted(shown, key=_cost, reverse=True)[:_SHOWN]
         title = f"The {len(shown)} costliest of {len(score.groups)} values of {score.reading.group_column}"
-    table = _table(
-        _shown(title),
-        _shown(score.reading.group_column or ""),
-        "rows",
-        "cost in nats",
-        "accuracy",
-        "impossible",
-        "interval",
-    )
-    for each in shown:
-        interval = each.interval
-        between = "-" if math.isnan(interval.low) else f"{interval.low:.4f} to {interval.high:.4f}"
-        table.add_row(*_counted(each), between)
-    return table
+    column = _shown(score.reading.group_column or "")
+    headings = (column, "rows", "cost in nats", "accuracy", "impossible", "interval")
+    rows = [(*_counted(each), _between(each.interval)) for each in shown]
+    return Tabular(_shown(title), headings, rows, frozenset({0}))
 
 
-def _worst_table(score: Score) -> Table | None:
+def _between(interval: Interval) -> str:
+    return "-" if math.isnan(interval.low) else f"{interval.low:.4f} to {interval.high:.4f}"
+
+
+def _worst_table(score: Score) -> Tabular | None:
     shown = [each for each in score.worst[:_SHOWN_WORST] if each.loss_nats > 0.0]
     if not shown:
         return None
     has_ids = any(each.id is not None for each in shown)
     several = len(score.sources) > 1
     headings = [*(["id"] if has_ids else []), *(["file"] if several else []), "row", "loss in nats"]
-    table = _table("Worst rows", *headings, *(["truth", "its prediction", "highest"] if score.classes else []))
+    headings += ["truth", "its prediction", "highest"] if score.classes else []
+    rows = []
     for each in shown:
         cells = [*([each.id or "-"] if has_ids else []), *([each.source] if several else []), f"{each.row:,}"]
         cells.append(_aligned(each.loss_nats))
         if score.classes:
             cells += [each.truth, f"{each.truth_prediction:.3g}", f"{each.top} {each.top_prediction:.3g}"]
-        table.add_row(*(_shown(cell) for cell in cells))
-    return table
-
-
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False)
-    table.add_column(first)
-    for heading in others:
-        table.add_column(heading, justify="right")
-    return table
+        rows.append([_shown(cell) for cell in cells])
+    texts = frozenset(place for place, name in enumerate(headings) if name in ("id", "file", "truth", "highest"))
+    return Tabular("Worst rows", tuple(headings), rows, texts)
 
 
 def _counted(each: ClassScore | GroupScore) -> tuple[str, ...]:
     accuracy = f"{each.correct / each.rows:.2%}" if each.rows else "-"
     cost = _aligned(each.cost) if each.rows else "-"
-    return _shown(each.name), f"{each.rows:,}", cost, accuracy, f"{each.impossible:,}"
+    return _shown(name_of(each)), f"{each.rows:,}", cost, accuracy, f"{each.impossible:,}"
 
 
 def _cost(each: Any) -> float:

@@ -15,6 +15,7 @@ from crossent.scoring.row_labels import FORMAT, RowLabels, row_labels
 from crossent.scoring.sources.opening import open_source, read_batches
 from crossent.scoring.sources.source import Source
 from crossent.scoring.tasks import Job, job_for, joined
+from crossent.scoring.unused import refuse_unused, refuse_unused_labels
 
 # Rows that say near which temperature the sums should be taken.
 _PILOT_ROWS = 4096
@@ -46,6 +47,7 @@ def prepare(
 ) -> Prepared:
     """Return the files as they are to be read; `anchors` are those of an old score that goes on."""
     sources = [open_source(path) for path in paths]
+    predictions = sources[0]
     label_file: Any = None
     notes: tuple[str, ...] = ()
     if labels is not None:
@@ -53,10 +55,13 @@ def prepare(
         sources = [joined(source, label_file) for source in sources]
     own = _label_of(label_file) if label_file is not None and asked.target is None else None
     reading = with_rules(understand(sources[0], asked if own is None else replace(asked, target=own)), options)
+    refuse_unused(reading, asked, options)
     reading = reading.with_notes(*notes)
     if label_file is not None:
-        reason = "the labels" if own is not None else reading.label_reason
-        reading = replace(reading, label_reason=f"{reason} of {label_file.source.path}")
+        refuse_unused_labels(reading, labels, {*sources[0].schema.names} - {*predictions.schema.names})
+        if reading.label_form != "none":
+            reason = "the labels" if own is not None else reading.label_reason
+            reading = replace(reading, label_reason=f"{reason} of {label_file.source.path}")
     if anchors is None:
         anchors = _anchors(sources[0], reading, options)
     job = job_for(reading, replace(options, anchors=anchors), batch_rows, label_file)
@@ -78,7 +83,7 @@ def _label_of(label_file: Any) -> str | None:
     """Return the column of labels in their own file: a column of the predictions must not be taken for the truth."""
     if isinstance(label_file, RowLabels):
         return None  # RowJoinedSource names it
-    names: list[str] = label_file.schema.names
+    names: list[str] = label_file.label_names
     by_name = labels_by_name(names, None, set())
     return names[0] if len(names) == 1 else by_name[0][0] if by_name[0] else None
 
