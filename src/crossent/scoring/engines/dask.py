@@ -1,8 +1,11 @@
 """Dask: tasks and the partitions of a Dask DataFrame go to the workers of a cluster, made here or somebody else's."""
 
+import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any
 
 from crossent._kernels.cpu import _threads
@@ -113,13 +116,31 @@ def _client(workers: int | None, address: str | None) -> Iterator[Any]:
     except ValueError:
         count = workers or _threads.available_threads()
         options = {"n_workers": count, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-        with (
-            distributed.LocalCluster(**options) as cluster,
-            distributed.Client(cluster, set_as_default=False) as client,
-        ):
+        # Its logs are of workers that end in the middle of something, as after Ctrl-C; what is wrong with a task is raised.
+        with _interrupts_held():
+            cluster = distributed.LocalCluster(**options, silence_logs=logging.CRITICAL)
+        with cluster, distributed.Client(cluster, set_as_default=False) as client:
             yield client
         return
     yield client
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keep Ctrl-C until the end; threads and processes that are started meanwhile never see it.
+
+    A terminal sends it to every process, and each of Dask's would print a traceback before it ends. The thread that
+    starts workers is started here, so that this holds of those that come later in place of a dead one, too.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # started later, by a thread of Dask's, it would let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check(future: Any, result: Any, what: str) -> None:
