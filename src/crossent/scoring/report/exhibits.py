@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crossent.scoring.calibration import Calibration, Reliability
-from crossent.scoring.parts import GroupScore
+from crossent.scoring.parts import GroupScore, name_of
 from crossent.scoring.report import pictures
 from crossent.scoring.report.tables import Part, costliest, left_out
 from crossent.scoring.report.words import counted, number, percent, short
@@ -210,7 +210,7 @@ def _bars(score: "Score", shown: Sequence[Part], key: str, title: str) -> str:
     bars = []
     for each in shown:
         ends = (each.interval.low, each.interval.high) if isinstance(each, GroupScore) else (math.nan, math.nan)
-        bars.append(pictures.Bar(each.name, each.cost, each.finite_cost, each.weight / score.weight, *ends))
+        bars.append(pictures.Bar(name_of(each), each.cost, each.finite_cost, each.weight / score.weight, *ends))
     is_groups = key == "groups"
     return pictures.bars_picture(bars, score.finite_cost, _weight_word(score), key, title, has_intervals=is_groups)
 
@@ -218,9 +218,9 @@ def _bars(score: "Score", shown: Sequence[Part], key: str, title: str) -> str:
 def _said_of_bars(every: Sequence[Part], shown: Sequence[Part], one: str, many: str) -> str:
     first = shown[0]
     cost = "infinitely much" if math.isinf(first.cost) else f"{number(first.cost, 3)} nats"
-    said = [f"{one.capitalize()} '{short(first.name)}' costs most: {cost} in {counted(first.rows, 'row')}."]
+    said = [f"{one.capitalize()} '{short(name_of(first))}' costs most: {cost} in {counted(first.rows, 'row')}."]
     if math.isnan(first.cost):
-        said = [f"The cost of {one} '{short(first.name)}' is not defined."]
+        said = [f"The cost of {one} '{short(name_of(first))}' is not defined."]
     said.append(left_out(every, shown, one, many))
     if any(math.isfinite(each.finite_cost) and (each.impossible or each.undefined) for each in shown):
         said.append("Where a cost is ∞ or NaN, the cost of the other rows is drawn, and written in brackets.")

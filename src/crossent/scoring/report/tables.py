@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from crossent.scoring.parts import ClassScore, GroupScore
+from crossent.scoring.parts import ClassScore, GroupScore, name_of
 from crossent.scoring.report.words import amount, counted, number, percent, short
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def group_table(score: "Score") -> Table | None:
     shown = costliest(score.groups, MOST_ROWS)
     if not shown:
         return None
-    columns = [(short(score.reading.group_column), False, [short(each.name) for each in shown])]
+    columns = [(short(score.reading.group_column), False, [short(name_of(each)) for each in shown])]
     columns += _columns(score, shown)
     intervals = [each.interval for each in shown]
     columns += [
