@@ -166,7 +166,7 @@ def test_a_group_has_one_name_whatever_pandas_made_of_it(write):
     rows = {"target": [0, 1], "p_0": [0.5, 0.2], "p_1": [0.5, 0.8]}
     whole = write({**rows, "g": [1, 2]}, "0.parquet")
     floats = write({**rows, "g": pa.array([1.0, float("nan")])}, "1.parquet")
-    assert [each.name for each in score([str(whole), str(floats)], by="g").groups] == ["", "1", "2"]
+    assert [each.name for each in score([str(whole), str(floats)], by="g").groups] == [None, "1", "2"]
 
 
 def test_a_refused_batch_leaves_a_score_as_it_was(file):
