@@ -299,7 +299,7 @@ def test_json_is_strict_and_complete(prediction: str) -> None:
     parsed = strict(explanation.to_json())
     assert parsed == explanation.to_dict()
     assert parsed["schema"] == "crossent.explanation"
-    assert parsed["schema_version"] == 1
+    assert parsed["schema_version"] == 2
     assert set(parsed) - {"schema", "schema_version"} == {field.name for field in dataclasses.fields(explanation)}
 
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-HEAVY = ("llvmlite", "numba", "pyarrow", "rich", "scipy", "torch")
+HEAVY = ("llvmlite", "matplotlib", "numba", "pyarrow", "rich", "scipy", "starlette", "torch", "uvicorn")
 REPORT = "import json, sys; print(json.dumps(sorted(set({heavy}) & set(sys.modules))))"
 
 
@@ -16,12 +16,14 @@ def loaded_by(code: str) -> list[str]:
 
 
 def test_an_explanation_loads_nothing_heavy() -> None:
-    code = "import crossent; crossent.explain(0, [0.5, 0.5]).render(); crossent.explain(0, [0.5, 0.5]).to_json()"
+    forms = "render", "to_json", "to_latex", "to_markdown", "_repr_html_"
+    made = "; ".join(f"crossent.explain(0, [0.5, 0.5], packages=True).{form}()" for form in forms)
+    code = f"import crossent; {made}"
     assert loaded_by(code) == []
 
 
 def test_the_command_explain_loads_nothing_heavy() -> None:
-    code = "from crossent.cli.app import run; assert run(['explain', '0', '0.5 0.5']) == 0"
+    code = "from crossent.cli.app import run; assert run(['explain', '0', '0.5 0.5', '--bits', '--packages']) == 0"
     assert loaded_by(code) == []
 
 

@@ -82,10 +82,13 @@ def test_nothing_of_the_caller_is_written() -> None:
         ("", Q, {}, ShapeError, "`target` must have at least one class; it is empty."),
         (
             0,
-            [Q, Q],
+            [[Q]],
             {},
             ShapeError,
-            "`prediction` must be one row of numbers, shape (classes,); got shape (2, 5).",
+            (
+                "`prediction` must be one row of numbers, shape (classes,), or a batch, shape (rows, classes); "
+                "got shape (1, 1, 5)."
+            ),
         ),
         (
             0,
@@ -136,7 +139,13 @@ def test_nothing_of_the_caller_is_written() -> None:
                 'If these are logits, set `kind` to "logits".'
             ),
         ),
-        (0, Q, {"kind": "logit"}, OptionError, '`kind` must be "probs", "logits" or "log_probs"; got \'logit\'.'),
+        (
+            0,
+            Q,
+            {"kind": "logit"},
+            OptionError,
+            '`kind` must be "probs", "logits", "log_probs" or "auto"; got \'logit\'.',
+        ),
         (0, Q, {"base": 3}, OptionError, '`base` must be "e", 2 or 10; got 3.'),
         (
             0,

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 import textwrap
 
@@ -40,7 +41,7 @@ Cross-entropy of one prediction                         5 classes, natural log
  Step by step
    H(p,q) = −Σ pᵢ log qᵢ
           = −(1·log 0.1 + 0·log 0.5 + 0·log 0.1 + 0·log 0.1 + 0·log 0.2)
-          = −log 0.1 = 2.302585…
+          = −log 0.1 = 2.302585… nats = 3.321928… bits
 
  How bad is that?
    perfect 0 ───────────── uniform 1.609 ───── you 2.303 ──────────▶ inf
@@ -56,16 +57,31 @@ Cross-entropy of one prediction                         5 classes, natural log
    Any split of the other 0.9 costs 2.303; only the gradient changes:
    q = [0.1 0.225 0.225 0.225 0.225] loss 2.303, |grad| 1.006 (yours: 1.058)
 
+ A small step on class 0
+   logit + 0.1: 2.213; q + 0.01: 2.207 (now 2.303)
+
+ The same numbers under other losses
+   binary cross-entropy, a sigmoid per class: 0.686 per class, 3.430 in all
+   squared error: 0.224 per class, 1.120 in all (Brier); its slope in the true
+   logit is −0.0448, here it is −0.9
+
  If these numbers went into a function that expects logits
    it would report 1.722, never below 0.905, with 8.9× weaker gradients
 
  Checked
-   holds: H(p,q) = H(p) + KL(p‖q);  Σ ∂L/∂z = 0;  −log q_true = full sum
+   holds: H(p,q) = H(p) + KL(p‖q);  H(p,q) ≥ H(p);  Σ ∂L/∂z = 0;
+          −log q_true = full sum
+   ∂L/∂z differs from finite differences of the loss by DIFFERENCE
 """)
 
 
+def founding(text: str) -> str:
+    """The text with the rounding of its finite differences masked: another exp may round another way."""
+    return re.sub(r"of the loss by \d\.\d\de−1[01]$", "of the loss by DIFFERENCE", text)
+
+
 def test_the_founding_example() -> None:
-    assert plain("1 0 0 0 0", Q) == FOUNDING
+    assert founding(plain("1 0 0 0 0", Q)) == FOUNDING
 
 
 def test_the_founding_example_in_ascii() -> None:
@@ -127,7 +143,7 @@ def test_a_soft_target_has_its_split_right_below_the_table() -> None:
             " Step by step\n"
             "   H(p,q) = −Σ pᵢ log qᵢ\n"
             "          = −(0.7·log 0.1 + 0.3·log 0.5 + 0·log 0.1 + 0·log 0.1 + 0·log 0.2)\n"
-            "          = 1.612 + 0.208 = 1.819754…"
+            "          = 1.612 + 0.208 = 1.819754… nats = 2.625350… bits"
         ),
     ]
 
@@ -145,14 +161,14 @@ def test_logits_show_their_logits_and_their_normalizer() -> None:
     assert text.splitlines()[0].endswith("4 classes from logits, natural log")
     assert " ★     0         1        2   0.705" in text
     assert "       1         0     −inf       0" in text
-    assert "          = log Σ exp zⱼ − z = 2.349 − 2 = 0.349012…\n" in text
+    assert "          = log Σ exp zⱼ − z = 2.349 − 2 = 0.349012… nats = 0.503518… bits\n" in text
     assert "expects logits" not in text
 
 
 def test_a_logit_so_low_that_its_probability_is_zero_still_has_its_loss() -> None:
     text = plain("0", "-1000 0", kind="logits")
     assert " loss  1000.000 nats = 1442.695 bits\n the true class got 1 chance in e^1000\n" in text
-    assert "          = log Σ exp zⱼ − z = 0 − (−1000) = 1000\n" in text
+    assert "          = log Σ exp zⱼ − z = 0 − (−1000) = 1000 nats = 1442.695041… bits\n" in text
     assert "FINDING" not in text
 
 
@@ -174,7 +190,7 @@ def test_an_identity_that_does_not_hold_is_said_with_both_sides() -> None:
     text = plain(1, "0.2 0.2 0.5")
     assert text.endswith(
         " Checked\n"
-        "   holds: H(p,q) = H(p) + KL(p‖q);  −log q_true = full sum\n"
+        "   holds: H(p,q) = H(p) + KL(p‖q);  H(p,q) ≥ H(p);  −log q_true = full sum\n"
         "   does not hold: Σ ∂L/∂z = 0: −0.1 against 0"
     )
 
@@ -278,4 +294,4 @@ def test_a_narrow_terminal_gets_short_lines(monkeypatch: pytest.MonkeyPatch) -> 
 def test_str_has_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Terminal(io.BytesIO(), encoding="utf-8"))
     monkeypatch.setenv("COLUMNS", "78")
-    assert str(explain(0, Q)) == FOUNDING
+    assert founding(str(explain(0, Q))) == FOUNDING

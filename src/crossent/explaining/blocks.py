@@ -1,55 +1,14 @@
-"""The blocks below the table: steps, baselines, decomposition, what ifs, checks; each a list of lines."""
+"""The blocks below the steps: baselines, decomposition, what ifs, checks; each a list of lines."""
 
 import math
 
-from crossent.explaining.digits import amount, compact, long_amount
+from crossent.explaining.digits import amount, compact, signed
 from crossent.explaining.explanation import Explanation
+from crossent.explaining.names import shorten
 from crossent.explaining.paper import Paper
-from crossent.explaining.parts import Term
-from crossent.explaining.table import LOG
 
 ROAD = 18  # dashes from perfect to the worse of uniform and you, shared out to scale
 VECTOR_MOST = 12  # numbers that still make a readable vector
-
-
-def steps(explanation: Explanation, sheet: Paper) -> list[str]:
-    """Formula, the numbers put in, the result."""
-    shown = [explanation.terms[index] for index in explanation.shown]
-    deep, deeper = " " * 10, " " * 14
-    lines = sheet.wrap("Step by step", indent=" ")
-    lines += sheet.wrap(f"H(p,q) = −Σ pᵢ {LOG[explanation.base]} qᵢ")
-    others = "" if explanation.rest is None else f" + {explanation.rest.count} more"
-    products = " + ".join(f"{compact(term.p)}·{_logarithm(explanation, term)}" for term in shown)
-    lines += sheet.wrap(f"= −({products}{others})", indent=deep, hanging=deeper)
-    lines += sheet.wrap(
-        f"= {_last_step(explanation, shown)}{long_amount(explanation.loss)}", indent=deep, hanging=deeper
-    )
-    if any(term.p == 0.0 and math.isinf(term.surprisal) for term in shown):
-        lines += sheet.wrap("0·log 0 counts as 0: what cannot happen costs nothing")
-    return lines
-
-
-def _logarithm(explanation: Explanation, term: Term) -> str:
-    if explanation.kind == "probs":
-        return f"{LOG[explanation.base]} {compact(term.q)}"
-    # not the logarithm of q: exp underflows where the log-probability does not
-    return f"({amount(0.0 - term.surprisal)})"
-
-
-def _last_step(explanation: Explanation, shown: list[Term]) -> str:
-    """Return what stands between the sum and its result, the equals sign at its end included."""
-    if explanation.true_class is None:
-        counted = [amount(term.contribution) for term in shown if term.p > 0.0]
-        if explanation.rest is not None and explanation.rest.p > 0.0:
-            counted.append(amount(explanation.rest.contribution))
-        return " + ".join(counted) + " = " if len(counted) > 1 else ""
-    true = explanation.terms[explanation.true_class]
-    if explanation.kind == "probs":
-        return f"−{_logarithm(explanation, true)} = "
-    if explanation.log_normalizer_nats is not None and explanation.base == "e":
-        normalizer, logit = amount(explanation.log_normalizer_nats), compact(true.given)
-        return f"log Σ exp zⱼ − z = {normalizer} − {f'({logit})' if true.given < 0.0 else logit} = "
-    return ""
 
 
 def baselines(explanation: Explanation, sheet: Paper) -> list[str]:
@@ -57,7 +16,15 @@ def baselines(explanation: Explanation, sheet: Paper) -> list[str]:
     lines = sheet.wrap("How bad is that?", indent=" ")
     if not math.isnan(explanation.loss):
         lines += sheet.wrap(_road(explanation, sheet))
-    return lines + sheet.wrap(f"{explanation.baselines.verdict} {explanation.baselines.guess_text}")
+    lines += sheet.wrap(f"{explanation.baselines.verdict} {explanation.baselines.guess_text}".rstrip())
+    prior = explanation.baselines.prior
+    if prior is not None and not math.isnan(prior):
+        text = f"Guessing the class frequencies ({explanation.baselines.prior_source}) costs {amount(prior)}"
+        worse = explanation.baselines.prior_bits_worse
+        if worse is not None and math.isfinite(worse):
+            text += f": this is {abs(worse):.2f} bits {'worse' if worse > 0.0 else 'better'}"
+        lines += sheet.wrap(text + ".")
+    return lines
 
 
 def _road(explanation: Explanation, sheet: Paper) -> str:
@@ -76,14 +43,15 @@ def decomposition(explanation: Explanation, sheet: Paper) -> list[str]:
     floor, excess = amount(explanation.entropy_target), amount(explanation.kl)
     split = f"H(p,q) = H(p) + KL(p‖q):   {amount(explanation.loss)} = {floor} + {excess}"
     lines = sheet.wrap("Where it comes from", indent=" ") + sheet.wrap(split)
-    if explanation.target_kind == "soft":
+    if explanation.entropy_target > 0.0:
         share = "" if explanation.floor_share is None else f", {explanation.floor_share:.0%} of the loss"
         lines += sheet.wrap(f"floor  H(p) = {floor}{share}: the target's own uncertainty, which no model beats")
         lines += sheet.wrap(f"excess KL = {excess}: what a better prediction could still save")
     nats, bits = amount(explanation.entropy_prediction_nats), amount(explanation.entropy_prediction_bits)
-    lines += sheet.wrap(f"H(q) = {nats} nats = {bits} bits: how unsure the model itself is")
-    lines += sheet.wrap(f"JS(p,q) = {amount(explanation.js_bits)} bits: 0 if p and q agree, 1 if they share no class")
-    return lines
+    average = "" if explanation.batch is None else ", on average"
+    lines += sheet.wrap(f"H(q) = {nats} nats = {bits} bits: how unsure the model itself is{average}")
+    apart = ", 1 if they share no class" if explanation.loss_kind == "categorical" else ""
+    return lines + sheet.wrap(f"JS(p,q) = {amount(explanation.js_bits)} bits: 0 if p and q agree{apart}{average}")
 
 
 def unseen(explanation: Explanation, sheet: Paper) -> list[str]:
@@ -132,8 +100,52 @@ def checks(explanation: Explanation, sheet: Paper) -> list[str]:
     lines = sheet.wrap("Checked", indent=" ")
     held = [check.name for check in explanation.checks if check.holds]
     if held:
-        lines += sheet.wrap("holds: " + ";  ".join(held))
+        lines += _packed(held, sheet)
     for check in explanation.checks:
         if not check.holds:
             lines += sheet.wrap(f"does not hold: {check.name}: {compact(check.left)} against {compact(check.right)}")
+    if explanation.grad_check is not None:
+        lines += sheet.wrap(f"∂L/∂z differs from finite differences of the loss by {amount(explanation.grad_check)}")
     return lines
+
+
+def _packed(names: list[str], sheet: Paper) -> list[str]:
+    """Return the identities that hold, as many on a line as fit whole."""
+    lines = ["   holds: " + sheet.write(names[0])]
+    for name in map(sheet.write, names[1:]):
+        if len(lines[-1]) + 3 + len(name) < sheet.width:
+            lines[-1] += f";  {name}"
+        else:
+            lines[-1] += ";"
+            lines.append(f"          {name}")
+    return lines
+
+
+def small_steps(explanation: Explanation, sheet: Paper) -> list[str]:
+    """What a small step on the true class does to the loss."""
+    step = explanation.sensitivity
+    if step is None or not math.isfinite(explanation.loss):
+        return []
+    name = shorten(explanation.terms[step.index].name)
+    raised = f"logit + 0.1: {amount(step.loss_if_logit_raised)}"
+    if step.loss_if_prob_raised is not None:
+        raised += f"; q + 0.01: {amount(step.loss_if_prob_raised)}"
+    return sheet.wrap(f"A small step on class {name}", indent=" ") + sheet.wrap(
+        f"{raised} (now {amount(explanation.loss)})"
+    )
+
+
+def other_losses(explanation: Explanation, sheet: Paper) -> list[str]:
+    """The same numbers under binary cross-entropy and under squared error."""
+    binary, squared = explanation.as_bce, explanation.as_mse
+    if math.isnan(explanation.loss):
+        return []
+    lines = sheet.wrap("The same numbers under other losses", indent=" ")
+    if explanation.loss_kind == "categorical":
+        per = f"{amount(binary.mean)} per class, {amount(binary.sum)} in all"
+        lines += sheet.wrap(f"binary cross-entropy, a sigmoid per class: {per}")
+    text = f"squared error: {amount(squared.mean)} per class, {amount(explanation.brier)} in all (Brier)"
+    if squared.grad_true is not None and explanation.true_class is not None:
+        own = signed(explanation.terms[explanation.true_class].grad_logit)
+        text += f"; its slope in the true logit is {signed(squared.grad_true)}, here it is {own}"
+    return lines + sheet.wrap(text)

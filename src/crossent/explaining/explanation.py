@@ -1,62 +1,77 @@
-"""One prediction, explained: the loss, where it comes from, how bad it is and what moves it. Data only."""
+"""A loss, explained: where it comes from, how bad it is and what moves it. Data only."""
 
-import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from crossent.definitions.divergence import js_divergence
-from crossent.definitions.entropy import entropy
-from crossent.explaining.baselines import compare_with_baselines
-from crossent.explaining.findings import find, sums_to_one
-from crossent.explaining.measuring import (
-    check_identities,
-    grad_logits,
-    kl_nats,
-    loss_nats,
-    make_terms,
-    predict,
-    select,
-)
-from crossent.explaining.parts import AsLogits, Baselines, Check, Finding, Kind, Rest, TargetKind, Term, Unseen
-from crossent.explaining.reading import (
-    BASES,
-    Row,
-    Target,
+from crossent._checks import check_smoothing
+from crossent.explaining.finding import Finding
+from crossent.explaining.measuring import Weighing
+from crossent.explaining.options import (
     read_base,
     read_kind,
     read_names,
-    read_prediction,
-    read_target,
+    read_prior,
+    read_reduction,
+    read_weight,
 )
-from crossent.explaining.what_ifs import split_otherwise, take_for_logits
-from crossent.units import nats_to_bits, perplexity_of_nats
+from crossent.explaining.parts import (
+    AsBinary,
+    AsLogits,
+    AsSquared,
+    Baselines,
+    Batch,
+    Check,
+    Codes,
+    Kind,
+    LossKind,
+    Reduction,
+    Rest,
+    Sensitivity,
+    TargetKind,
+    Term,
+    Unseen,
+)
+from crossent.explaining.plain import plain
+from crossent.explaining.reading import check_domain, read_numbers
+from crossent.explaining.targets import read_target
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    from crossent.explaining.latex import Formula
+    from crossent.peers.answer import PackageAnswer
+
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """All numbers of one explained prediction; every form in which it is shown only renders them.
+    """All numbers of one explained loss; every form in which it is shown only renders them.
 
     Amounts of information are in units of `base` (nats for "e", bits for 2, hartleys for 10) unless their name
-    says otherwise. Gradients are of the loss in nats, which is what is trained.
+    says otherwise. Gradients are of the loss in nats, which is what is trained. In a batch every number is that of
+    the reduced loss, or the mean over the rows, and what only one row has is None.
     """
 
     kind: Kind
+    kind_reason: str
     target_kind: TargetKind
+    loss_kind: LossKind
+    classes: int
     base: str
+    dtype: str  # the prediction's, as it came; "text" for text
+    label_smoothing: float
+    weighted: bool  # whether there are class weights
+    reduction: Reduction
+    denominator: float  # what the sum over the rows was divided by; 1 for a sum
     loss: float
     loss_nats: float
     loss_bits: float
-    perplexity: float
-    true_class: int | None  # None for a soft target
+    perplexity: float  # of one row, whatever the reduction
+    true_class: int | None  # None for a soft target, several labels or a batch
     prob_true: float | None
     one_in: float | None  # the true class got 1 chance in so many
+    shortcut: bool  # whether -log q of the true class is all of the loss
     terms: tuple[Term, ...]
     shown: tuple[int, ...]  # the classes of a short table
     rest: Rest | None  # and the others, if there are any
@@ -64,6 +79,7 @@ class Explanation:
     sum_prediction: float
     grad_logit_sum: float
     grad_norm: float  # of dL/dz
+    grad_check: float | None  # largest difference between dL/dz and a finite difference, over the shown classes
     entropy_target: float  # H(p), the floor: no prediction scores below it
     kl: float  # KL(p || q), the excess over the floor
     floor_share: float | None  # H(p) / loss
@@ -71,32 +87,145 @@ class Explanation:
     entropy_prediction_nats: float
     entropy_prediction_bits: float
     js_bits: float
-    log_normalizer_nats: float | None  # log sum exp z; None unless logits were given
+    brier: float  # sum of (q - p)**2
+    log_normalizer_nats: float | None  # log sum exp z; None unless one row of logits was given
+    sensitivity: Sensitivity | None
     baselines: Baselines
+    codes: Codes | None
     as_logits: AsLogits | None  # None unless probabilities were given
+    as_bce: AsBinary
+    as_mse: AsSquared
     unseen: Unseen | None
     checks: tuple[Check, ...]
+    packages: "tuple[PackageAnswer, ...]"  # what other packages answer here; empty unless asked for
     findings: tuple[Finding, ...]
+    batch: Batch | None  # None for one row
 
-    def render(self, *, width: int | None = None, color: bool | None = None, unicode: bool | None = None) -> str:
-        """Return the explanation as text; None asks the terminal (and the variable NO_COLOR)."""
+    @property
+    def K(self) -> int:  # noqa: N802  # the letter that the formulas use
+        """Return the number of classes."""
+        return self.classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the classes, their numbers if they have none."""
+        return tuple(term.name for term in self.terms)
+
+    @property
+    def target(self) -> tuple[float, ...]:
+        """Return the target as a distribution, before label smoothing."""
+        return tuple(term.target for term in self.terms)
+
+    @property
+    def prediction(self) -> tuple[float, ...]:
+        """Return the prediction as it came."""
+        return tuple(term.given for term in self.terms)
+
+    @property
+    def logits(self) -> tuple[float, ...] | None:
+        """Return the logits, or None where others were given."""
+        return self.prediction if self.kind == "logits" else None
+
+    @property
+    def weight(self) -> tuple[float, ...] | None:
+        """Return the class weights, or None without."""
+        return tuple(term.weight for term in self.terms) if self.weighted else None
+
+    @property
+    def grad_logits(self) -> tuple[float, ...]:
+        """Return dL/dz of every class."""
+        return tuple(term.grad_logit for term in self.terms)
+
+    @property
+    def grad_probs(self) -> tuple[float, ...]:
+        """Return dL/dq of every class."""
+        return tuple(term.grad_prob for term in self.terms)
+
+    @property
+    def floor(self) -> float:
+        """Return H(p), below which no prediction scores."""
+        return self.entropy_target
+
+    @property
+    def excess(self) -> float:
+        """Return the loss above the floor: KL(p || q)."""
+        return self.kl
+
+    @property
+    def formula(self) -> "Formula":
+        """Return the formula with its numbers, which a notebook sets as mathematics."""
+        from crossent.explaining.latex import Formula
+
+        return Formula(self)
+
+    def render(
+        self,
+        *,
+        width: int | None = None,
+        color: bool | None = None,
+        unicode: bool | None = None,
+        bits: bool = False,
+    ) -> str:
+        """Return the explanation as text; None asks the terminal (and the variable NO_COLOR), `bits` adds the codes."""
         from crossent.explaining.text import render
 
-        return render(self, width=width, color=color, unicode=unicode)
+        return render(self, width=width, color=color, unicode=unicode, bits=bits)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, numbers and texts for JSON; "inf", "-inf" and "nan" are texts, as JSON has none."""
-        return {"schema": "crossent.explanation", "schema_version": SCHEMA_VERSION, **_plain(dataclasses.asdict(self))}
+        """Return plain lists, numbers and texts for JSON; "inf", "-inf" and "nan" are texts, as JSON has none.
+
+        The row losses of a batch of more than 1000 rows are left out: the histogram and the worst rows stay.
+        """
+        return {"schema": "crossent.explanation", "schema_version": SCHEMA_VERSION, **plain(self)}
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return `to_dict` as strict JSON, in ASCII: it passes through any terminal."""
         return json.dumps(self.to_dict(), allow_nan=False, indent=indent)
 
+    def to_latex(self) -> str:
+        """Return symbol, substitution and result as one LaTeX `aligned` environment, without dollar signs."""
+        from crossent.explaining.latex import to_latex
+
+        return to_latex(self)
+
+    def to_markdown(self) -> str:
+        """Return the explanation as GitHub-flavoured Markdown."""
+        from crossent.explaining.markdown import to_markdown
+
+        return to_markdown(self)
+
+    def to_html(self) -> str:
+        """Return one self-contained page that answers to dragging, without a network."""
+        from crossent.explaining.page.saved import page_of
+
+        return page_of(self)
+
+    def explore(self) -> Any:
+        """Return the page as a widget for a notebook."""
+        from crossent.explaining.page.notebook import show
+
+        return show(self)
+
+    def plot(self, *names: str) -> Any:
+        """Return a matplotlib figure of the named plots, or of those that fit this explanation best."""
+        from crossent.explaining.plots import figure
+
+        return figure(self, names)
+
+    def _repr_html_(self) -> str:
+        from crossent.explaining.html import table_of
+
+        return table_of(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self._repr_html_(), "text/markdown": self.to_markdown()}
+
     def __str__(self) -> str:
         return self.render(color=False)
 
     def __repr__(self) -> str:
-        return f"<Explanation: loss {self.loss_nats:.6g} nats, {len(self.terms)} classes; print it to read it>"
+        rows = "" if self.batch is None else f", {self.batch.rows} rows"
+        return f"<Explanation: loss {self.loss_nats:.6g} nats, {self.classes} classes{rows}; print it to read it>"
 
 
 def explain(
@@ -106,8 +235,13 @@ def explain(
     kind: str = "probs",
     base: str | int = "e",
     class_names: Sequence[str] | None = None,
+    weight: Any = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+    prior: Any = None,
+    packages: bool = False,
 ) -> Explanation:
-    """Explain the cross-entropy of one prediction, in nats, bits and words.
+    """Explain the cross-entropy of one prediction or of a batch, in nats, bits and words.
 
     ::
 
@@ -115,16 +249,30 @@ def explain(
 
     Parameters
     ----------
-    target : int, sequence of numbers, shape (classes,), or str
-        A class id in [0, classes), or a distribution: one-hot or soft. As text: "0", or "1 0 0 0 0".
-    prediction : sequence of numbers, shape (classes,), or str
+    target : int, sequence of numbers, or str
+        One row: a class id in [0, classes), a name of `class_names`, or a distribution, one-hot or soft, shape
+        (classes,). A batch: class ids or names, shape (rows,), or distributions, shape (rows, classes). 0s and 1s
+        that do not sum to 1 are several labels at once: each class is a yes or no, under binary cross-entropy.
+        As text: "0", "cat", "1 0 0 0 0"; rows of a batch end with a semicolon or a line.
+    prediction : sequence of numbers, shape (classes,) or (rows, classes), or str
         What `kind` says. Text holds numbers separated by spaces or commas, "inf", "-inf" and "nan" among them.
-    kind : {"probs", "logits", "log_probs"}
-        How to read `prediction`: probabilities in [0, 1], logits, or natural logarithms of probabilities.
+    kind : {"probs", "logits", "log_probs", "auto"}
+        How to read `prediction`: probabilities in [0, 1], logits, or natural logarithms of probabilities. "auto"
+        reads numbers of 0 or more that sum to 1 as probabilities, and asks for `kind` otherwise.
     base : {"e", 2, 10}
         Unit of the amounts shown: nats, bits, hartleys.
     class_names : sequence of str or None
         One name per class; None shows the class ids.
+    weight : sequence of numbers, shape (classes,), or None
+        Class weights, after label smoothing. The mean is over the sum of the targets' weights.
+    label_smoothing : float
+        Share e of each target that is spread evenly over the classes: p (1 - e) + e / classes.
+    reduction : {"mean", "sum"}
+        Which loss of a batch is explained.
+    prior : sequence of numbers, shape (classes,), or None
+        Shares of the classes, as a baseline; a batch uses its own if there is none.
+    packages : bool
+        Whether to add what other packages answer here.
 
     Returns
     -------
@@ -134,13 +282,13 @@ def explain(
     Raises
     ------
     ShapeError
-        If target, prediction and names do not have one entry per class; also a ValueError.
+        If target, prediction, names, weights and prior do not fit each other; also a ValueError.
     RangeError
-        If a probability is outside [0, 1], or a log-probability above 0; also a ValueError.
+        If a probability is outside [0, 1], a log-probability above 0, or a weight negative; also a ValueError.
     LabelError
         If a class id is outside [0, classes); also an IndexError.
     OptionError
-        If `kind` or `base` is unknown, or a word is not a number; also a ValueError.
+        If an option or a name is unknown, a word is not a number, or "auto" cannot tell; also a ValueError.
     DtypeError
         If an array does not hold real numbers; also a TypeError.
 
@@ -155,66 +303,19 @@ def explain(
     >>> explanation = explain([1, 0, 0, 0, 0], [0.1, 0.5, 0.1, 0.1, 0.2])
     >>> round(explanation.loss_nats, 6), round(explanation.loss_bits, 6)
     (2.302585, 3.321928)
-    >>> [round(term.grad_logit, 3) for term in explanation.terms]
+    >>> [round(slope, 3) for slope in explanation.grad_logits]
     [-0.9, 0.5, 0.1, 0.1, 0.2]
     """
-    read_as = read_kind(kind)
+    # not at the top: the assembly makes this file's Explanation
+    from crossent.explaining.assembling import assemble
+
+    given = read_numbers(prediction)
+    read_as, reason = read_kind(kind, given)
     base_name = read_base(base)
-    given = read_prediction(prediction, read_as)
-    names = read_names(class_names, len(given))
-    truth = read_target(target, len(given))
-    return _measure(given, read_as, truth, names, base_name)
-
-
-def _measure(given: Row, kind: Kind, target: Target, names: tuple[str, ...], base: str) -> Explanation:
-    unit, p = BASES[base], target.p
-    prediction = predict(given, kind)
-    q, log_q = prediction.q, prediction.log_q
-    loss, floor, entropy_prediction = loss_nats(prediction, p), float(entropy(p)), float(entropy(q))
-    kl = kl_nats(prediction, p)
-    terms = make_terms(prediction, p, names, unit)
-    shown, rest = select(terms, log_q, target)
-    grad_norm = float(np.linalg.norm(grad_logits(prediction, p)))
-    true_class = target.true_class
-    return Explanation(
-        kind=kind,
-        target_kind=target.kind,
-        base=base,
-        loss=loss / unit,
-        loss_nats=loss,
-        loss_bits=nats_to_bits(loss),
-        perplexity=perplexity_of_nats(loss),
-        true_class=true_class,
-        prob_true=None if true_class is None else terms[true_class].q,
-        one_in=None if true_class is None else perplexity_of_nats(-float(log_q[true_class])),
-        terms=terms,
-        shown=shown,
-        rest=rest,
-        sum_target=math.fsum(p),
-        sum_prediction=math.fsum(q),
-        grad_logit_sum=math.fsum(term.grad_logit for term in terms),
-        grad_norm=grad_norm,
-        entropy_target=floor / unit,
-        kl=(loss - floor if kl is None else kl) / unit,
-        floor_share=floor / loss if 0.0 < loss < math.inf else None,
-        entropy_prediction=entropy_prediction / unit,
-        entropy_prediction_nats=entropy_prediction,
-        entropy_prediction_bits=nats_to_bits(entropy_prediction),
-        js_bits=nats_to_bits(float(js_divergence(p, q))),
-        log_normalizer_nats=prediction.log_normalizer_nats,
-        baselines=compare_with_baselines(loss, floor, log_q, target, names, unit),
-        as_logits=take_for_logits(q, target, grad_norm, sums_to_one(q), unit) if kind == "probs" else None,
-        unseen=split_otherwise(q, target),
-        checks=check_identities(loss / unit, floor / unit, None if kl is None else kl / unit, terms, target),
-        findings=find(kind, given, log_q, q, target, names),
-    )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+    check_domain(given, read_as)
+    names = read_names(class_names, given.classes)
+    truth = read_target(target, given, names, class_names is not None)
+    weighing = Weighing(check_smoothing(label_smoothing), read_weight(weight, given.classes))
+    over = read_reduction(reduction)
+    frequencies = read_prior(prior, given.classes, truth.loss_kind)
+    return assemble(given, read_as, reason, truth, weighing, over, frequencies, names, base_name, packages)

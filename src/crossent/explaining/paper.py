@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 
 WIDEST = 78  # the default width ends here: longer lines read worse
+FILLER = "\ufdd0"  # no character, by definition of Unicode
 NARROWEST = 50  # below that not even the short table fits
 
 ASCII = {
@@ -55,14 +56,17 @@ class Paper:
 
     def wrap(self, text: str, *, indent: str = "   ", hanging: str | None = None) -> list[str]:
         """Return the written text in lines of at most this width."""
-        return textwrap.wrap(
-            self.write(text),
+        # textwrap counts signs, not columns: a filler behind each wide one makes it count as two
+        filled = "".join(sign + FILLER * (columns(sign) - 1) for sign in self.write(text))
+        lines = textwrap.wrap(
+            filled,
             self.width,
             initial_indent=indent,
             subsequent_indent=indent if hanging is None else hanging,
             break_long_words=False,
             break_on_hyphens=False,
         )
+        return [line.replace(FILLER, "") for line in lines]
 
     def bold(self, line: str) -> str:
         """Return the line in bold, where there are colours; the words say the same without."""

@@ -1,166 +1,166 @@
-"""From what a person types or passes to one row of numbers, or one sentence that says why not."""
+"""From what a person types or passes to rows of numbers, or one sentence that says why not."""
 
 import math
-import operator
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossent.errors import DtypeError, LabelError, OptionError, RangeError, ShapeError
-from crossent.explaining.parts import Kind, TargetKind
+from crossent.errors import DtypeError, OptionError, RangeError, ShapeError
+from crossent.explaining.parts import Kind
 
 Row = NDArray[np.float64]
+Rows = NDArray[np.float64]
 
-KINDS: tuple[str, ...] = get_args(Kind)
-BASES = {"e": 1.0, "2": math.log(2.0), "10": math.log(10.0)}  # what one unit of the base is in nats
+# float64 numbers worked on at a time: 8 MB a table, so that a million rows need no copy of them all
+NUMBERS_AT_ONCE = 1 << 20
+# what rounding to this dtype leaves of a sum of 1, times four: 2**-11 and 2**-9 of each number, 2**-25 for the rest
+SUM_TOLERANCES = {"float16": 2e-3, "bfloat16": 8e-3}
+SUM_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class Target:
-    """A target as a distribution, and how it was written."""
+class Given:
+    """A prediction as it came: one row, or a batch of rows."""
 
-    p: Row  # (classes,)
-    kind: TargetKind
-    true_class: int | None
+    values: NDArray[Any]  # (rows, classes), in the caller's dtype
+    single: bool
+    dtype: str
+
+    @property
+    def classes(self) -> int:
+        """Return the number of classes."""
+        return int(self.values.shape[1])
+
+    @property
+    def sum_tolerance(self) -> float:
+        """Return how far a sum of probabilities may be from 1 by rounding alone."""
+        return SUM_TOLERANCES.get(self.dtype, SUM_TOLERANCE)
+
+    def spans(self) -> Iterator[slice]:
+        """Return the rows in pieces; one empty piece where there are none."""
+        step = max(1, NUMBERS_AT_ONCE // self.classes)
+        return (slice(first, first + step) for first in range(0, max(len(self.values), 1), step))
+
+    def block(self, span: slice) -> Rows:
+        """Return some rows as float64."""
+        return as_doubles(self.values[span])
 
 
-def read_prediction(prediction: Any, kind: Kind) -> Row:
-    """Return the prediction as float64, shape (classes,), its values in the domain of `kind`."""
-    values = _read_row(prediction, "prediction")
-    if kind == "probs":
-        _check_probabilities(values, "prediction", 'If these are logits, set `kind` to "logits"')
-    elif kind == "log_probs" and bool((values > 0.0).any()):
-        place = int(np.argmax(values > 0.0))
+def as_doubles(values: NDArray[Any]) -> Rows:
+    """Return the numbers as float64; a signalling NaN stays a NaN."""
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float64)
+
+
+def sums_to_one(values: Row, tolerance: float = SUM_TOLERANCE) -> bool:
+    """Return whether the sum is 1 as far as rounding can tell."""
+    return abs(math.fsum(values) - 1.0) <= tolerance
+
+
+def read_numbers(prediction: Any) -> Given:
+    """Return the numbers of a prediction, whatever they stand for."""
+    rows = table_of_text(prediction, "prediction") if isinstance(prediction, str) else None
+    array = _array_of_text(rows, "prediction") if rows is not None else as_array(prediction, "prediction")
+    if array.ndim not in (1, 2):
         message = (
-            f"`prediction` must hold log-probabilities, at most 0; class {place} has {values[place]:.6g}. "
-            'If these are logits, set `kind` to "logits".'
+            "`prediction` must be one row of numbers, shape (classes,), or a batch, shape (rows, classes); "
+            f"got shape {array.shape}."
+        )
+        raise ShapeError(message)
+    if array.shape[-1] == 0:
+        message = "`prediction` must have at least one class; it is empty."
+        raise ShapeError(message)
+    dtype = "text" if rows is not None else str(array.dtype)
+    return Given(array.reshape(-1, array.shape[-1]), array.ndim == 1, dtype)
+
+
+def check_domain(given: Given, kind: Kind) -> None:
+    """Raise RangeError with the first number that `kind` rules out."""
+    if kind == "logits":
+        return
+    for span in given.spans():
+        values = given.block(span)
+        if kind == "probs":
+            hint = 'If these are logits, set `kind` to "logits"'
+            check_probabilities(values, span.start, given.single, "prediction", hint)
+        elif bool((values > 0.0).any()):
+            row, place = (int(index) for index in np.argwhere(values > 0.0)[0])
+            message = (
+                f"`prediction` must hold log-probabilities, at most 0; {where(span.start + row, place, given.single)} "
+                f'has {values[row, place]:.6g}. If these are logits, set `kind` to "logits".'
+            )
+            raise RangeError(message)
+
+
+def check_probabilities(values: Rows, first: int, single: bool, argument: str, hint: str) -> None:
+    """Raise RangeError with the first number outside [0, 1]; the rows begin at number `first`."""
+    outside = (values < 0.0) | (values > 1.0)
+    if bool(outside.any()):
+        row, place = (int(index) for index in np.argwhere(outside)[0])
+        message = (
+            f"`{argument}` must hold probabilities in [0, 1]; {where(first + row, place, single)} has "
+            f"{values[row, place]:.6g}. {hint}."
         )
         raise RangeError(message)
-    return values
 
 
-def read_target(target: Any, classes: int) -> Target:
-    """Return the target of a prediction over so many classes: from a class id, a distribution, or text of either."""
-    label = _read_label(target)
-    if label is not None:
-        if not 0 <= label < classes:
-            raise LabelError(_label_message(label, classes))
-        p = np.zeros(classes)
-        p[label] = 1.0
-        return Target(p, "index", label)
-    p = _read_row(target, "target")
-    if len(p) != classes:
-        message = f"`target` must have one number per class of `prediction`, {classes}; got {len(p)}."
-        raise ShapeError(message)
-    if bool(np.isnan(p).any()):
-        message = f"`target` must hold probabilities; class {int(np.argmax(np.isnan(p)))} has nan."
-        raise RangeError(message)
-    _check_probabilities(p, "target", "A class id is written as a single integer")
-    if bool((np.sort(p)[:-1] == 0.0).all()) and bool(p.max() == 1.0):
-        return Target(p, "onehot", int(p.argmax()))
-    return Target(p, "soft", None)
+def where(row: int, place: int, single: bool) -> str:
+    """Return where a number stands, in words."""
+    return f"class {place}" if single else f"row {row}, class {place}"
 
 
-def read_kind(kind: str) -> Kind:
-    """Return `kind` if it is one."""
-    for known in get_args(Kind):
-        if kind == known:
-            return known  # type: ignore[no-any-return]  # get_args forgets that these are the literals
-    message = f'`kind` must be "probs", "logits" or "log_probs"; got {kind!r}.'
-    raise OptionError(message)
-
-
-def read_base(base: str | int) -> str:
-    """Return the base as a key of BASES."""
-    if str(base) not in BASES:
-        message = f'`base` must be "e", 2 or 10; got {base!r}.'
-        raise OptionError(message)
-    return str(base)
-
-
-def read_names(class_names: Any, classes: int) -> tuple[str, ...]:
-    """Return one name per class; without names, its number."""
-    if class_names is None:
-        return tuple(str(index) for index in range(classes))
-    if isinstance(class_names, str):
-        message = f"`class_names` must be a list with one name per class; got the text {class_names!r}."
-        raise OptionError(message)
-    names = tuple(str(name) for name in class_names)
-    if len(names) != classes:
-        message = f"`class_names` must have one name per class of `prediction`, {classes}; got {len(names)}."
-        raise ShapeError(message)
-    return names
-
-
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """Return the words of one row."""
     # brackets as in a pasted array; the minus sign as our own table prints it
-    return [word for word in re.split(r"[,\s]+", text.strip(" \t\n[]()").replace("−", "-")) if word]
+    return [word for word in re.split(r"[,\s]+", text.strip(" \t\r\n[]()").replace("−", "-")) if word]
 
 
-def _read_row(values: Any, argument: str) -> Row:
-    if isinstance(values, str):
-        row = np.array([_number(word, argument) for word in _words(values)], dtype=np.float64)
-    else:
-        row = _as_row(values, argument)
-    if not len(row):
-        message = f"`{argument}` must have at least one class; it is empty."
+def table_of_text(text: str, argument: str) -> list[list[str]]:
+    """Return the words of each row: rows end with a semicolon or a line; one pair of brackets makes one row."""
+    one = text.strip().startswith(("[", "(")) and not text.strip().startswith(("[[", "[(", "(("))
+    lines = [text] if one and ";" not in text else re.split(r"[;\n]", text.strip("; \t\r\n"))
+    rows = [words for words in map(words_of, lines) if words]
+    lengths = [len(row) for row in rows]
+    if len(set(lengths)) > 1:
+        other = next(index for index, length in enumerate(lengths) if length != lengths[0])
+        message = (
+            f"`{argument}` must have equally long rows; row 0 has {lengths[0]} numbers, row {other} has "
+            f"{lengths[other]}."
+        )
         raise ShapeError(message)
-    return row
+    return rows
 
 
-def _number(word: str, argument: str) -> float:
+def _array_of_text(rows: list[list[str]], argument: str) -> NDArray[np.float64]:
+    table = np.array([[number(word, argument) for word in row] for row in rows], dtype=np.float64)
+    return table if len(rows) > 1 else table.reshape(-1)
+
+
+def number(word: str, argument: str, hint: str = "") -> float:
+    """Return the number that a word is."""
     try:
         return float(word)
     except ValueError:
-        message = f'`{argument}` must be numbers such as "0.1 0.5 0.4"; {word!r} is not a number.'
+        message = f'`{argument}` must be numbers such as "0.1 0.5 0.4"; {word!r} is not a number{hint}.'
         raise OptionError(message) from None
 
 
-def _as_row(values: Any, argument: str) -> Row:
+def as_array(values: Any, argument: str) -> NDArray[Any]:
+    """Return real numbers as an array; a PyTorch tensor leaves its device and its graph."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if "bfloat16" in str(values.dtype):  # NumPy has no such dtype; float32 holds each of its numbers
+            values = values.float()
     try:
         array = np.asarray(values)
     except ValueError:
         message = f"`{argument}` must be one row of numbers, shape (classes,); got rows of different lengths."
         raise ShapeError(message) from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         message = f"`{argument}` must hold real numbers; got dtype {array.dtype}."
         raise DtypeError(message)
-    if array.ndim != 1:
-        message = f"`{argument}` must be one row of numbers, shape (classes,); got shape {array.shape}."
-        raise ShapeError(message)
-    return array.astype(np.float64)
-
-
-def _read_label(target: Any) -> int | None:
-    """Return the class id, or None where the target is written in another way."""
-    if isinstance(target, str):
-        words = _words(target)
-        return int(words[0]) if len(words) == 1 and re.fullmatch(r"[+-]?\d+", words[0]) else None
-    if isinstance(target, bool | np.bool_):
-        message = f"`target` must be a class id or one number per class; got {target!r}."
-        raise DtypeError(message)
-    try:
-        # a list of one integer is a distribution over one class, though NumPy would take such an array as an index
-        return operator.index(target) if np.ndim(target) == 0 else None
-    except (TypeError, ValueError):
-        return None
-
-
-def _label_message(label: int, classes: int) -> str:
-    hint = ""
-    if label == classes:
-        hint = " Are the labels 1-based?"
-    elif label == -100:
-        hint = " That is PyTorch's ignore_index: such a row has no loss."
-    return f"`target` must be a class id in [0, {classes}); got {label}.{hint}"
-
-
-def _check_probabilities(values: Row, argument: str, hint: str) -> None:
-    outside = (values < 0.0) | (values > 1.0)
-    if bool(outside.any()):
-        place = int(np.argmax(outside))
-        message = f"`{argument}` must hold probabilities in [0, 1]; class {place} has {values[place]:.6g}. {hint}."
-        raise RangeError(message)
+    return array

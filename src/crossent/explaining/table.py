@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 from crossent.explaining.digits import amount, compact, signed
 from crossent.explaining.explanation import Explanation
+from crossent.explaining.names import shorten
 from crossent.explaining.paper import Paper, columns
 from crossent.explaining.parts import Term
 
 BAR_WIDEST = 15
 BAR_NARROWEST = 3
-NAME_WIDEST = 16
 LOG = {"e": "log", "2": "log₂", "10": "log₁₀"}
 # what goes first when the paper is narrow; the bar shrinks before any of them
-DISPENSABLE = ("∂L/∂q", "logit z", "p·(−log q)", "−log q", "target p")
+DISPENSABLE = ("∂L/∂q", "weight", "logit z", "p·(−log q)", "−log q", "target p")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,25 @@ class _Column:
         return [paper.pad(text, widest, right=not self.left) for text in texts]
 
 
+@dataclass(frozen=True)
+class Cells:
+    """The whole table as texts, for those who lay it out themselves."""
+
+    keys: list[str]
+    headers: list[str]
+    rows: list[list[str]]  # one per shown class
+    rest: str  # the classes left out, empty if there are none
+    sums: list[str]
+
+
+def cells(explanation: Explanation) -> Cells:
+    """Return every column without bars."""
+    terms = [explanation.terms[index] for index in explanation.shown]
+    found = _columns(explanation, terms, 0)
+    *rows, sums = ([cell.strip() for cell in row] for row in zip(*(column.cells for column in found), strict=True))
+    return Cells([column.key for column in found], [column.header for column in found], rows, _rest(explanation), sums)
+
+
 def table(explanation: Explanation, paper: Paper) -> list[str]:
     """Return the lines of the table: header, one per shown class, the classes left out, the sums."""
     terms = [explanation.terms[index] for index in explanation.shown]
@@ -36,10 +55,17 @@ def table(explanation: Explanation, paper: Paper) -> list[str]:
     body = [paper.bold(line) if term.index == explanation.true_class else line
             for term, line in zip(terms, lines[1:-1], strict=True)]  # fmt: skip
     if explanation.rest is not None:
-        rest = explanation.rest
-        text = f"... {rest.count} more, together {compact(rest.q)}"
-        body.append(paper.write("   " + text + (f" (target {compact(rest.p)})" if rest.p > 0.0 else "")))
+        body.append(paper.write(f"   {_rest(explanation)}"))
     return [lines[0], *body, lines[-1]]
+
+
+def _rest(explanation: Explanation) -> str:
+    rest = explanation.rest
+    if rest is None:
+        return ""
+    return f"... {rest.count} more, together {compact(rest.q)}" + (
+        f" (target {compact(rest.p)})" if rest.p > 0.0 else ""
+    )
 
 
 def _fit(explanation: Explanation, terms: list[Term], paper: Paper) -> list[str]:
@@ -57,21 +83,40 @@ def _fit(explanation: Explanation, terms: list[Term], paper: Paper) -> list[str]
 
 def _columns(explanation: Explanation, terms: list[Term], bar: int) -> list[_Column]:
     log = LOG[explanation.base]
-    total_p = _total(explanation.sum_target)
+    mean = "" if explanation.batch is None else "mean "
     found = [
-        _Column("class", "class", [*(_shorten(term.name) for term in terms), "sum"]),
-        _Column("target p", "target p", [*(compact(term.p) for term in terms), total_p]),
-        _Column("predicted q", "predicted q", _predictions(explanation, terms, bar), left=True),
-        _Column("−log q", f"−{log} q", [*(amount(term.surprisal) for term in terms), ""]),
+        _Column("class", "class", [*(shorten(term.name) for term in terms), "sum"]),
         _Column(
-            "p·(−log q)", f"p·(−{log} q)", [*(amount(term.contribution) for term in terms), amount(explanation.loss)]
+            "target p", f"{mean or 'target '}p", [*(compact(term.p) for term in terms), _total(explanation.sum_target)]
         ),
-        _Column("∂L/∂z", "∂L/∂z=q−p" if total_p == "1" else "∂L/∂z", _steps(explanation, terms), left=True),
+        _Column("predicted q", f"{mean or 'predicted '}q", _predictions(explanation, terms, bar), left=True),
+        _Column("−log q", f"{mean}−{log} q", [*(amount(term.surprisal) for term in terms), ""]),
+        _Column(
+            "p·(−log q)",
+            cost_header(explanation),
+            [*(amount(term.contribution) for term in terms), amount(explanation.loss)],
+        ),
+        _Column("∂L/∂z", slope_header(explanation), _steps(explanation, terms), left=True),
         _Column("∂L/∂q", "∂L/∂q", [*(signed(term.grad_prob) for term in terms), ""]),
     ]
+    if explanation.weighted:
+        found.insert(2, _Column("weight", "weight", [*(compact(term.weight) for term in terms), ""]))
     if explanation.kind == "logits":
-        found.insert(2, _Column("logit z", "logit z", [*(compact(term.given) for term in terms), ""]))
+        found.insert(2, _Column("logit z", f"{mean}logit z", [*(compact(term.given) for term in terms), ""]))
     return found
+
+
+def cost_header(explanation: Explanation) -> str:
+    """Return what a contribution is called: the product it is, or its name where it is no product."""
+    if explanation.loss_kind == "binary" or explanation.weighted or explanation.batch is not None:
+        return "cost"
+    return f"p·(−{LOG[explanation.base]} q)"
+
+
+def slope_header(explanation: Explanation) -> str:
+    """Return what dL/dz is called, with its formula where that is q - p."""
+    whole = explanation.loss_kind == "binary" or _total(explanation.sum_target) == "1"
+    return "∂L/∂z=q−p" if whole and not explanation.weighted and explanation.batch is None else "∂L/∂z"
 
 
 def _predictions(explanation: Explanation, terms: list[Term], bar: int) -> list[str]:
@@ -96,7 +141,3 @@ def _total(value: float, *, sign: bool = False) -> str:
     # six decimals: the rounding of a sum is no news; findings.SUM_TOLERANCE says when a deviation is
     rounded = round(value, 6)
     return signed(rounded) if sign else compact(rounded)
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= NAME_WIDEST else name[: NAME_WIDEST - 1] + "…"

@@ -1,39 +1,111 @@
-"""What else these numbers could have been: fed to a function of logits, or split otherwise for the same loss."""
+"""What else these numbers could have been: given to another loss, moved a little, or split otherwise."""
 
 import math
 
 import numpy as np
 
-from crossent.definitions.softmax_cross_entropy import softmax_cross_entropy, softmax_cross_entropy_gradient
-from crossent.explaining.parts import AsLogits, Unseen
-from crossent.explaining.reading import Row, Target
+from crossent.explaining.measuring import (
+    Prediction,
+    Sums,
+    contributions,
+    grad_logits,
+    predict,
+    row_losses,
+)
+from crossent.explaining.parts import AsBinary, AsLogits, AsSquared, Sensitivity, Unseen
+from crossent.explaining.reading import Row
+
+LOGIT_STEP = 0.1
+PROB_STEP = 0.01
+# the best step of a central difference is near the cube root of eps: rounding and curvature both stay near 1e-10
+DIFFERENCE_STEP = 6e-6
 
 
-def lowest_after_second_softmax(classes: int) -> float:
-    """Return ln(e + K - 1) - 1, in nats: the loss of a perfect one-hot prediction that goes through softmax again."""
-    return math.log(math.e + classes - 1) - 1.0
-
-
-def take_for_logits(q: Row, target: Target, grad_norm: float, sums_to_one: bool, unit: float) -> AsLogits:
-    """Return the loss of probabilities that are taken for logits.
-
-    The gradient with respect to the real logits then passes softmax's Jacobian, diag(q) - q q^T, a second time.
-    """
-    loss_nats = float(softmax_cross_entropy(q, target.p))
+def take_for_logits(sums: Sums, divisor: float, grad_norm: float, sums_to_one: bool, unit: float) -> AsLogits:
+    """Return the loss of probabilities that are taken for logits, and how much of the gradient is left."""
+    loss = float(sums.twice) / divisor / unit
     if not sums_to_one:
-        return AsLogits(loss=loss_nats / unit, lowest=None, gradient_ratio=None)
-    inner = softmax_cross_entropy_gradient(q, target.p)
-    shrunk = float(np.linalg.norm(q * (inner - np.dot(q, inner))))
+        return AsLogits(loss=loss, lowest=None, gradient_ratio=None)
+    shrunk = float(np.linalg.norm(sums.twice_gradient / divisor))
     ratio = None
     if grad_norm > 0.0:
         ratio = grad_norm / shrunk if shrunk > 0.0 else math.inf
-    lowest = None if target.true_class is None else lowest_after_second_softmax(len(q)) / unit
-    return AsLogits(loss=loss_nats / unit, lowest=lowest, gradient_ratio=ratio)
+    lowest = float(sums.twice_lowest)
+    return AsLogits(loss=loss, lowest=None if math.isnan(lowest) else lowest / divisor / unit, gradient_ratio=ratio)
 
 
-def split_otherwise(q: Row, target: Target) -> Unseen | None:
+def take_for_binary(sums: Sums, rows: int, classes: int, unit: float) -> AsBinary:
+    """Return the loss where each class is a yes or no of its own."""
+    amount = float(sums.binary) / (rows if rows else math.nan) / unit
+    return AsBinary(sum=amount + 0.0, mean=amount / classes + 0.0)
+
+
+def take_for_squared(sums: Sums, rows: int, classes: int, true_class: int | None) -> AsSquared:
+    """Return the squared error of the probabilities and its slope in the logits."""
+    count = rows if rows else math.nan
+    slope = sums.squared_gradient / count
+    return AsSquared(
+        mean=float(sums.brier) / count / classes,
+        grad_norm=float(np.linalg.norm(slope)),
+        grad_true=None if true_class is None else float(slope[true_class]) + 0.0,
+    )
+
+
+def step_on(prediction: Prediction, p: Row, w: Row, divisor: float, unit: float) -> Sensitivity | None:
+    """Return the loss after a small step on the true class, or the likeliest one of a soft target."""
+    index = int(p.argmax())
+    raised = step_logits(prediction, index, LOGIT_STEP)
+    q = prediction.q.copy()
+    by_prob = None
+    if q[0, index] + PROB_STEP <= 1.0:
+        if prediction.loss_kind == "categorical" and q[0, index] < 1.0:
+            q *= (1.0 - q[0, index] - PROB_STEP) / (1.0 - q[0, index])
+            q[0, index] = prediction.q[0, index]
+        q[0, index] += PROB_STEP
+        by_prob = _loss(predict(q, "probs", prediction.loss_kind), p, w) / divisor / unit
+    return Sensitivity(
+        index=index,
+        loss_if_logit_raised=_loss(raised, p, w) / divisor / unit,
+        loss_if_prob_raised=by_prob,
+    )
+
+
+def step_logits(prediction: Prediction, index: int, step: float) -> Prediction:
+    """Return the prediction with one logit moved; log q serves as logits where none were given."""
+    if prediction.loss_kind == "binary":
+        assert prediction.log_not_q is not None  # several labels have it
+        with np.errstate(invalid="ignore"):
+            logits = prediction.log_q - prediction.log_not_q
+        logits = prediction.given.copy() if prediction.kind == "logits" else logits
+    else:
+        logits = prediction.given.copy() if prediction.kind == "logits" else prediction.log_q.copy()
+    logits[0, index] += step
+    return predict(logits, "logits", prediction.loss_kind)
+
+
+def check_gradient(prediction: Prediction, p: Row, w: Row, shown: tuple[int, ...]) -> float | None:
+    """Return the largest difference between dL/dz and a central difference of the loss, over the shown classes."""
+    if not math.isfinite(_loss(prediction, p, w)):
+        return None
+    slopes = grad_logits(prediction, p[np.newaxis], w)[0]
+    worst = 0.0
+    for index in shown:
+        if not math.isfinite(prediction.log_q[0, index]):
+            continue  # a logit of -inf does not move
+        above = _loss(step_logits(prediction, index, DIFFERENCE_STEP), p, w)
+        below = _loss(step_logits(prediction, index, -DIFFERENCE_STEP), p, w)
+        worst = max(worst, abs((above - below) / (2.0 * DIFFERENCE_STEP) - float(slopes[index])))
+    return worst if math.isfinite(worst) else None
+
+
+def _loss(prediction: Prediction, p: Row, w: Row) -> float:
+    table = p[np.newaxis]
+    return float(row_losses(prediction, table, w, contributions(prediction, table, w))[0])
+
+
+def split_otherwise(q: Row, p: Row, total_weight: float, weights: Row, divisor: float) -> Unseen | None:
     """Return another split among the classes with p = 0; None where there is no other."""
-    free = target.p == 0.0
+    free = p == 0.0
     total = float(q[free].sum())
     if int(free.sum()) < 2 or not total > 0.0 or bool(np.isnan(q).any()):
         return None
@@ -43,10 +115,5 @@ def split_otherwise(q: Row, target: Target) -> Unseen | None:
     other[free] = share if even else 0.0
     if not even:
         other[int(np.argmax(free))] = total
-    grad = other * target.p.sum() - target.p
-    return Unseen(
-        total=total,
-        even=even,
-        q=tuple(other.tolist()),
-        grad_norm=float(np.linalg.norm(grad)),
-    )
+    grad = (other * total_weight - weights * p) / divisor
+    return Unseen(total=total, even=even, q=tuple(other.tolist()), grad_norm=float(np.linalg.norm(grad)))
