@@ -11,6 +11,7 @@ del torch
 
 # not before it is known that torch is there
 from crossent.torch.cross_entropy import binary_cross_entropy, nll_loss
+from crossent.torch.diagnose import diagnose
 from crossent.torch.divergence import kl_div
 from crossent.torch.linear_cross_entropy import linear_cross_entropy
 from crossent.torch.modules import CrossEntropyLoss, LinearCrossEntropyLoss
@@ -23,6 +24,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "diagnose",
     "kl_div",
     "linear_cross_entropy",
     "nll_loss",

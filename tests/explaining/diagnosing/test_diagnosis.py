@@ -1,0 +1,144 @@
+"""The result: ranked, true or false, one line, JSON, text of any width, HTML; and a rule book without holes."""
+
+import ast
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from crossent.explaining.diagnosing.book import BOOK
+from crossent.explaining.diagnosing.diagnose import diagnose
+from crossent.explaining.diagnosing.diagnosis import Diagnosis
+from crossent.explaining.diagnosing.fixes import FIXES
+
+TWICE = diagnose(loss=1.4612, classes=10)
+SEVERAL = diagnose(loss="nan", classes=10, function="CrossEntropyLoss")
+
+
+def test_truth_length_and_order() -> None:
+    assert TWICE
+    assert len(TWICE) == len(list(TWICE)) == 1
+    assert not diagnose(loss=0.21, classes=10)
+    assert [finding.code for finding in SEVERAL] == ["CE002", "CE107", "CE108"]
+
+
+def test_printed_it_is_one_line() -> None:
+    assert str(TWICE) == (
+        "crossent: CE005 consistent with softmax applied twice: 1.4612 is ln(e + 9) − 1, the lowest loss after two "
+        "softmaxes. Remove the last softmax: this loss applies its own. Until then no answer is confident enough."
+    )
+    assert str(SEVERAL).endswith(" (+2 more: CE107, CE108)")
+    assert str(diagnose(loss=0.21)) == "crossent: no finding"
+    assert repr(diagnose(loss=0.21)) == "<Diagnosis: no finding; print(diagnosis.render()) shows all>"
+    for found in (TWICE, SEVERAL):
+        assert "\n" not in str(found)
+
+
+def test_it_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TWICE.loss_nats = 0.0  # type: ignore[misc]
+    assert isinstance(hash(TWICE), int)
+
+
+def test_json_is_strict_and_complete() -> None:
+    def refuse(constant: str) -> float:
+        raise AssertionError(constant)
+
+    read = json.loads(SEVERAL.to_json(), parse_constant=refuse)
+    assert (read["schema"], read["schema_version"], read["loss_nats"]) == ("crossent.diagnosis", 1, "nan")
+    assert set(read["findings"][0]) == {
+        "code", "severity", "message", "advice", "evidence", "rivals", "decide", "fix", "see",
+    }  # fmt: skip
+    assert diagnose(loss="-0.0").to_dict()["loss_nats"] == 0.0
+    assert "-0.0" not in diagnose(loss="-0.0", classes=10).to_json().replace("\\u2212", "")[:200]
+
+
+def test_text_in_full() -> None:
+    found = diagnose(loss="1.4612", classes=10, function="CrossEntropyLoss")
+    assert found.render(width=78, color=False, unicode=True).splitlines() == [
+        "Diagnosis: 1 finding                                   10 classes, natural log",
+        "─" * 78,
+        " loss  1.461 nats",
+        " looked at torch.nn.CrossEntropyLoss",
+        " compare   ln 10 2.303, softmax twice at least 1.461, floor smoothed by 0.1",
+        "           0.500",
+        "",
+        " 1  CE005  consistent with softmax applied twice: 1.4612 is ln(e + 9) − 1, the",
+        "    lowest loss after two softmaxes.",
+        "    Remove the last softmax: this loss applies its own. Until then no answer",
+        "    is confident enough.",
+        "    evidence   ln(e + 9) − 1, the lowest loss after two softmaxes = 1.46115;",
+        "               1.4612 meets it within 0.00341 %",
+        "    rivals     an ordinary loss of 1.461, −log 0.232; logits that happen to be",
+        "               small and positive",
+        "    decide by  a batch of outputs: are they all >= 0 with rows that sum to 1?",
+        "    torch      loss = F.cross_entropy(logits, target)  # logits: no softmax before",
+    ]
+
+
+def test_without_a_function_all_four_fixes_are_shown() -> None:
+    text = TWICE.render(width=78, color=False, unicode=True)
+    for name in ("torch", "Keras", "JAX", "sklearn"):
+        assert re.search(rf"^    {name} +\S", text, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("width", [20, 50, 78, 200])
+def test_any_width(width: int) -> None:
+    for line in SEVERAL.render(width=width, color=False, unicode=True).splitlines():
+        # code is there to be copied: it keeps its line
+        assert len(line) <= max(width, 50) or re.match(r"    (torch|Keras|JAX|sklearn|) +\S", line), line
+
+
+def test_ascii_and_colour() -> None:
+    assert SEVERAL.render(width=78, color=False, unicode=False).isascii()
+    assert "\033[1m" in TWICE.render(width=78, color=True, unicode=True)
+    assert "\033" not in TWICE.render(width=78, color=False, unicode=True)
+
+
+def test_no_rendering_computes_a_number() -> None:
+    other = dataclasses.replace(TWICE, loss_nats=7.25, references=())
+    assert " loss  7.250 nats" in other.render(width=78, color=False, unicode=True)
+    assert "loss 7.250: 1 finding" in other._repr_html_()
+
+
+class Tags(HTMLParser):
+    """Every opened tag is closed, in order, and no script is among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "style")
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("found", [TWICE, SEVERAL, diagnose(loss=0.21)])
+def test_html_is_small_and_whole(found: Diagnosis) -> None:
+    page = found._repr_html_()
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert len(page.encode()) <= 12 * 1024
+    assert "<K>" not in page
+
+
+def test_each_code_has_a_rule_rivals_a_decider_and_four_fixes() -> None:
+    assert set(BOOK) == set(FIXES)
+    for code, entry in BOOK.items():
+        assert re.fullmatch(r"CE[01]\d\d", code)
+        assert entry.rivals or code == "CE100"
+        assert entry.decide
+        assert entry.advice.endswith(".")
+        assert set(FIXES[code]) == {"torch", "keras", "jax", "sklearn"}
+
+
+@pytest.mark.parametrize("code", FIXES)
+def test_each_fix_is_python(code: str) -> None:
+    for text in FIXES[code].values():
+        ast.parse(text)
