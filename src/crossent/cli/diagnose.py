@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from crossent.errors import OptionError
-from crossent.explaining.diagnosing.diagnose import diagnose as diagnose_loss
 
 NEXT = " Next: --function CrossEntropyLoss, --history losses.csv, --logits z.npy --targets y.npy, --json"
 
@@ -44,6 +43,10 @@ def diagnose(
             "a loss is needed, such as `crossent diagnose 2.3026 --classes 10`, or --history, --logits or --probs."
         )
         raise OptionError(message)
+    from crossent.explaining.diagnosing.diagnose import (
+        diagnose as diagnose_loss,
+    )  # 0.1 s that the others need not wait for
+
     diagnosis = diagnose_loss(
         loss=loss,
         classes=None if classes is None else _whole(classes),
