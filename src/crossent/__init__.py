@@ -36,7 +36,13 @@ _HOMES = {
     "Score": "crossent.scoring.result",
     "compare": "crossent.scoring.comparison",
     "Comparison": "crossent.scoring.comparison",
+    "diagnose": "crossent.explaining.diagnosing.diagnose",
+    "Diagnosis": "crossent.explaining.diagnosing.diagnosis",
+    "packages": "crossent.peers.table",
+    "PackageAnswer": "crossent.peers.answer",
+    "PackageTable": "crossent.peers.table",
     "explain": "crossent.explaining.explanation",
+    "explore": "crossent.explaining.page.explore",
     "Explanation": "crossent.explaining.explanation",
 }
 
@@ -62,7 +68,12 @@ if TYPE_CHECKING:
     )
     from crossent.arrays.softmax_cross_entropy import cross_entropy, cross_entropy_and_grad
     from crossent.arrays.targets import TopKTargets
+    from crossent.explaining.diagnosing.diagnose import diagnose
+    from crossent.explaining.diagnosing.diagnosis import Diagnosis
     from crossent.explaining.explanation import Explanation, explain
+    from crossent.explaining.page.explore import explore
+    from crossent.peers.answer import PackageAnswer
+    from crossent.peers.table import PackageTable, packages
     from crossent.scoring.comparison import Comparison, compare
     from crossent.scoring.result import Score
     from crossent.scoring.score import score

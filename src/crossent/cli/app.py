@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from crossent.cli.diagnose import diagnose
 from crossent.cli.explain import explain
+from crossent.cli.explore import explore
+from crossent.cli.packages import packages
 from crossent.cli.score import score
 from crossent.errors import CrossentError
 
@@ -19,8 +22,12 @@ _ALWAYS_NEEDED = ("rich", "numba", "llvmlite")
 # rich markup off: its import costs more time than an explanation, and help must survive a pipe
 app = typer.Typer(name="crossent", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(score)
+app.command()(packages)
+app.command()(explore)
 # a PREDICTION such as "-1.5 2 0.3" begins like an option, but is none that we know; explain tells the two apart
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(explain)
+# a LOSS such as -0.5 begins like one, too
+app.command(context_settings={"ignore_unknown_options": True})(diagnose)
 
 
 def _show_version(wanted: bool) -> None:

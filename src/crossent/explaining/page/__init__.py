@@ -1,0 +1,1 @@
+"""The page: one prediction that can be dragged, in a browser, a notebook or a saved file."""
