@@ -1,10 +1,10 @@
 # Every target uses the `python` that is active; another one: make check PYTHON=python3.12
 PYTHON ?= python
 
-.PHONY: help check format test sweep engines bench bench-short bench-scoring tables
+.PHONY: help check format test sweep engines bench bench-short bench-scoring tables docs docs-pages
 
 help:
-	@echo "check  test  sweep  engines  bench  bench-short  bench-scoring  tables  format"
+	@echo "check  test  sweep  engines  bench  bench-short  bench-scoring  tables  docs  docs-pages  format"
 
 # Lint, format, types and the walls between the floors: everything that can be said without running the code.
 check:
@@ -46,3 +46,14 @@ tables:
 	$(PYTHON) -m benchmarks.tables
 	$(PYTHON) -m benchmarks.torch_tables
 	$(PYTHON) -m benchmarks.scoring_tables
+
+# The site in build/docs, strictly and without a network; needs the extra `docs`.
+docs:
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
+# The pages that are written by running the library, once more; dev/accuracy_page.py --measure measures the others anew.
+docs-pages:
+	$(PYTHON) dev/packages_page.py
+	$(PYTHON) dev/findings_page.py
+	$(PYTHON) dev/contract_page.py
+	$(PYTHON) dev/accuracy_page.py
