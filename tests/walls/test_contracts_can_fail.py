@@ -30,6 +30,12 @@ BAD_IMPORTS = {
     "owner-of-duckdb": ("scoring/score.py", "import duckdb", "crossent.scoring.score -> duckdb"),
     "owner-of-scipy": ("scoring/score.py", "import scipy.optimize", "crossent.scoring.score -> scipy"),
     "owner-of-engines": ("scoring/score.py", "import dask", "crossent.scoring.score -> dask"),
+    "owner-of-the-web-server": ("explaining/text.py", "import starlette", "crossent.explaining.text -> starlette"),
+    "owner-of-anywidget": (
+        "explaining/page/server.py",
+        "import anywidget",
+        "crossent.explaining.page.server -> anywidget",
+    ),
     "nowhere": ("_kernels/cpu/softmax_cross_entropy.py", "import triton", "crossent is not allowed to import triton"),
 }
 
