@@ -11,7 +11,7 @@ from crossent.scoring.options import Options
 from crossent.scoring.state import calibration_bins, kept_rows
 from tests.walls import pages
 
-DOCS = sorted((pages.ROOT / "docs").glob("*.md"))
+DOCS = sorted((pages.ROOT / "docs").rglob("*.md"))
 # tests/sklearn/test_log_loss.py runs it
 RUN_ELSEWHERE = {"sklearn.md"}
 RUNNABLE = [
@@ -35,7 +35,7 @@ _NUMBER = re.compile(r"(?<![\w.,])\d[\d,.]*(?:e-?\d+)?(?<![.,])")
 
 
 def names(page: Path) -> str:
-    return page.name
+    return page.relative_to(pages.ROOT / "docs").as_posix()
 
 
 @pytest.fixture
@@ -169,13 +169,19 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     assert lost == []
 
 
-def test_the_files_that_the_architecture_names_within_scoring_exist() -> None:
+@pytest.mark.parametrize("name", ["scoring", "explaining"])
+def test_the_files_that_the_architecture_names_exist(name: str) -> None:
     text = (pages.ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    section = text.partition("\n## Inside scoring\n")[2].partition("\n\nBeside the package")[0]
+    section = text.partition(f"\n## Inside {name}\n")[2].partition("\n\n")[2].partition("\n\n")[0]
     named = re.findall(r"`([\w/]+(?:\.py|/))`", section)
-    scoring = pages.ROOT / "src" / "crossent" / "scoring"
-    assert {f"{path.parent.name}/" for path in scoring.glob("*/__init__.py")} <= set(named)
-    assert [name for name in named if not (scoring / name).exists()] == []
+    folder = pages.ROOT / "src" / "crossent" / name
+    assert {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")} <= set(named)
+    assert [each for each in named if not any(path.exists() for path in places(folder, each))] == []
+
+
+def places(folder: Path, name: str) -> list[Path]:
+    """Return where a file named beside others of a folder may lie."""
+    return [folder / name, *(child / name for child in folder.iterdir() if child.is_dir())]
 
 
 def test_a_picture_is_small() -> None:
