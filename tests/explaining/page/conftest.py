@@ -29,7 +29,8 @@ def address() -> Iterator[str]:
         assert (process.returncode, said) == (0, "")
 
 
-@pytest.fixture(scope="package")
+# Of a module: while Playwright runs, no other test of the process can start one of its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM.exists():
