@@ -17,7 +17,7 @@ class Run:
 
     outputs: Tensor
     targets: Tensor
-    function: str
+    function: Any  # its name, or the module itself
     history: Any = field(default_factory=list)
     loss: float | None = None
     weight: Tensor | None = None
@@ -43,7 +43,7 @@ def train(
     x: Tensor,
     targets: Tensor,
     loss_of: Callable[[Tensor, Tensor], Tensor],
-    function: str,
+    function: Any,
     *,
     steps: int = 40,
     rate: float = 0.02,

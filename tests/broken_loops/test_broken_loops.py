@@ -8,7 +8,7 @@ import torch
 import crossent
 from crossent.explaining.diagnosing.diagnosis import Diagnosis
 from tests.broken_loops import broken_inputs, broken_training
-from tests.broken_loops.loop import BROKEN, Run
+from tests.broken_loops.loop import BROKEN, Run, blobs, network
 from tests.broken_loops.sound import SOUND
 
 SEEDS = (0, 1)
@@ -69,6 +69,29 @@ def test_a_sound_loop_has_no_finding(loop: Callable[[int], Run], seed: int) -> N
 def test_a_sound_loop_has_no_finding_without_the_loss_either(loop: Callable[[int], Run]) -> None:
     found = asked_without_the_loss(loop(2))
     assert not found, str(found)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_batch_of_a_sound_run_speaks_against_its_curve(seed: int) -> None:
+    """Ask every tenth step, of the next batch of eight and of the rows held out, as people put the line into a loop."""
+    x, y = blobs(seed, 10, rows=464)
+    x = x + 2.0 * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+    model = network(10, seed=seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    history: list[float] = []
+    said = []
+    for step in range(200):
+        rows = torch.randint(400, (8,))
+        outputs = model(x[rows])
+        loss = torch.nn.functional.cross_entropy(outputs, y[rows])
+        if step % 10 == 5:
+            said += list(crossent.torch.diagnose(outputs, y[rows], history=list(history)))
+            said += list(crossent.torch.diagnose(model(x[400:]), y[400:], history=list(history)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        history.append(loss.item())
+    assert [finding.message for finding in said if finding.code in ("CE117", "CE118")] == []
 
 
 def test_most_faults_show_without_the_loss_of_the_batch() -> None:

@@ -89,8 +89,9 @@ def test_nothing_to_report(capsys: Capture) -> None:
         (["1.0", "--class-counts", "9,-1"], "`class_counts` must be at least 0 and not all 0; class 1 has -1."),
         (["1.0", "--history", "none.csv"], "`history` names the file none.csv, which does not exist."),
         (["--logits", "none.npy"], "`logits` names the file none.npy, which does not exist."),
-        (["--bogus", "3"], "No such option: --bogus See `crossent --help`."),
-        (["3", "--bogus"], "Got unexpected extra argument(s) (--bogus) See `crossent --help`."),
+        (["2.3026", "10"], "One loss is taken; for 10 classes type --classes 10. See `crossent --help`."),
+        (["--bogus", "3"], "No such option: --bogus. See `crossent --help`."),
+        (["3", "--bogus"], "Got unexpected extra argument(s) (--bogus). See `crossent --help`."),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(capsys: Capture, arguments: list[str], said: str) -> None:

@@ -32,6 +32,10 @@ def test_a_case_and_names(capsys: Capture) -> None:
     assert "raises" in text
 
 
+def test_names_separated_by_commas(capsys: Capture) -> None:
+    assert printed(capsys, "torch,scipy", "--recorded") == printed(capsys, "torch", "scipy", "--recorded")
+
+
 def test_every_case(capsys: Capture) -> None:
     text = printed(capsys, "--case", "all", "--recorded")
     assert [case.name for case in CASES if f"{case.name}: {case.title}"[:60] not in text] == []
@@ -61,6 +65,7 @@ def test_nothing_to_show_is_said(capsys: Capture) -> None:
     ("arguments", "said"),
     [
         (("--case", "one"), "crossent: `case` must be one of zero, soft-zero, "),
+        (("sklearn",), "crossent: `names` must be of crossent, numpy by hand, torch, "),
         (("torhc",), "crossent: `names` must be of crossent, numpy by hand, torch, "),
         (("scipy", "--seconds", "0"), "crossent: `timeout_s` must be above 0, got 0.0."),
         (("--sceonds", "1"), "crossent: No such option: --sceonds"),

@@ -43,6 +43,22 @@ def test_a_width_that_holds_no_table_is_widened() -> None:
     assert table.render(width=3) == table.render(width=50)
 
 
+def test_no_two_functions_look_alike_where_it_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = crossent.packages("torch", "scipy", case="zero", measure=False)
+    text = "".join(table.render(color=False).split())
+    for one in table:
+        assert "..." not in one.function
+    assert "..." not in text
+    lines = table.render(width=50, color=False).splitlines()
+    place = next(number for number, line in enumerate(lines) if "special.rel_entr" in line)
+    assert [line.split() for line in lines[place : place + 3]] == [
+        ["special.rel_entr(p", "inf"],
+        [",", "q).sum(),"],
+        ["float64"],
+    ]
+
+
 def test_a_small_table() -> None:
     other = replace(
         answer(math.inf, function="kl_div"),

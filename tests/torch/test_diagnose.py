@@ -78,6 +78,62 @@ def test_what_cannot_be_read_is_a_finding_and_no_exception(output: object, targe
     assert (found.findings[0].code, found.findings[0].message) == ("CE100", said)
 
 
+CE, NLL, LOGITS_BCE = nn.CrossEntropyLoss(), nn.NLLLoss(), nn.BCEWithLogitsLoss()
+ONE_HOT = nn.functional.one_hot(TARGET, 5)
+
+
+@pytest.mark.parametrize(
+    ("function", "output", "target", "conversion"),
+    [
+        (CE, LOGITS, TARGET.float(), "ids as int64: target.long()"),
+        (CE, LOGITS, TARGET.int(), "ids as int64: target.long()"),
+        (CE, LOGITS, TARGET[:, None], "ids of shape (64,): target.squeeze(1)"),
+        (CE, LOGITS, TARGET[:, None].float(), "ids of shape (64,), as int64: target.squeeze(1).long()"),
+        (CE, LOGITS, ONE_HOT, "one-hot rows as floats: target.float()"),
+        (CE, LOGITS, ONE_HOT.bool(), "one-hot rows as floats: target.float()"),
+        (CE, LOGITS[:, :2], TARGET > 2, "ids as int64: target.long()"),
+        (CE, LOGITS.view(8, 8, 5).movedim(2, 1), TARGET, "ids of shape (8, 8): target.reshape((8, 8))"),
+        (NLL, LOGITS.log_softmax(dim=1), TARGET.int(), "ids as int64: target.long()"),
+        (NLL, LOGITS.log_softmax(dim=1), ONE_HOT.float(), "class ids: target.argmax(dim=1)"),
+        (LOGITS_BCE, LOGITS, ONE_HOT, "floats: target.float()"),
+        (LOGITS_BCE, LOGITS[:, :1], ONE_HOT[:, 0].float(),
+         "the shape of the outputs, (64, 1): target.reshape((64, 1))"),
+        (LOGITS_BCE, LOGITS[:, :1], ONE_HOT[:, 0],
+         "the shape of the outputs, (64, 1) and floats: target.reshape((64, 1)).float()"),
+    ],
+)  # fmt: skip
+def test_targets_that_torch_refuses(function: nn.Module, output: Tensor, target: Tensor, conversion: str) -> None:
+    with pytest.raises((RuntimeError, ValueError)):
+        function(output, target)
+    found = crossent.torch.diagnose(output, target, function=function)
+    assert found.findings[0].code == "CE137"
+    name = f"torch.nn.{type(function).__name__}"
+    dtype = str(target.dtype).removeprefix("torch.")
+    assert found.findings[0].message == (
+        f"the targets are {dtype} of shape {tuple(target.shape)}, where {name} wants {conversion}."
+    )
+    converted = eval(conversion.rpartition(": ")[2], {"target": target})
+    assert torch.isfinite(function(output, converted))
+    assert first(output, converted, function=function) == "none"
+
+
+@pytest.mark.parametrize(
+    ("function", "output", "target"),
+    [
+        (CE, LOGITS, TARGET.byte()),
+        (CE, LOGITS, ONE_HOT.half()),
+        (CE, LOGITS[0], TARGET[0]),
+        (CE, LOGITS[0], TARGET[:1]),
+        (CE, LOGITS.view(8, 8, 5).movedim(2, 1), TARGET.view(8, 8)),
+        (LOGITS_BCE, LOGITS, ONE_HOT.double()),
+        (LOGITS_BCE, LOGITS[:, 0], ONE_HOT[:, 0].float()),
+    ],
+)
+def test_targets_that_torch_takes(function: nn.Module, output: Tensor, target: Tensor) -> None:
+    assert torch.isfinite(function(output, target))
+    assert first(output, target, function=function) == "none"
+
+
 def test_an_unknown_function_is_a_finding_too() -> None:
     assert first(LOGITS, TARGET, function="mse_loss") == "CE100"
     assert first(LOGITS, TARGET, loss=LOGITS) == "CE100"

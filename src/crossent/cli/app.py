@@ -75,7 +75,8 @@ def run(arguments: Sequence[str]) -> int:
         # Wrong usage: a class of click, or of the copy of click within newer typers, so known by its method.
         if not hasattr(error, "format_message"):
             raise
-        return _fail(f"{error.format_message()} See `crossent --help`.")
+        said = error.format_message().removesuffix(".")
+        return _fail(f"{said}. See `crossent --help`.")
     if code == INTERRUPTED:
         return _fail("interrupted.")
     return code if isinstance(code, int) else 0

@@ -20,11 +20,20 @@ def _no_option(context: typer.Context, value: str | None) -> str | None:
     return value
 
 
+def _no_more(context: typer.Context, words: list[str] | None) -> None:
+    # the second number that people type is the class count
+    if words and words[0].isdecimal():
+        context.fail(f"One loss is taken; for {words[0]} classes type --classes {words[0]}")
+    if words:
+        context.fail(f"Got unexpected extra argument(s) ({' '.join(words)})")
+
+
 def diagnose(
     loss: Annotated[
         str | None,
         typer.Argument(help='The loss that was seen, in nats: 1.4612, "inf", "nan".', callback=_no_option),
     ] = None,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True, callback=_no_more)] = None,
     classes: Annotated[str | None, typer.Option(help="The number of classes.")] = None,
     function: Annotated[
         str | None, typer.Option(help="The loss function: CrossEntropyLoss, sklearn.metrics.log_loss.")
@@ -49,7 +58,7 @@ def diagnose(
 
     diagnosis = diagnose_loss(
         loss=loss,
-        classes=None if classes is None else _whole(classes),
+        classes=classes,
         logits=logits,
         probs=probs,
         targets=targets,
@@ -63,14 +72,6 @@ def diagnose(
         return
     typer.echo(diagnosis.render())
     typer.echo("\n" + NEXT)
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        message = f"`classes` must be the number of classes, such as 10; got {text!r}."
-        raise OptionError(message) from None
 
 
 def _number(text: str) -> float:

@@ -1,5 +1,6 @@
 """The door: ``crossent.packages()``, what every package answers at zero and at the other edge cases."""
 
+import difflib
 import importlib.util
 import json
 import os
@@ -76,7 +77,8 @@ def packages(
     Parameters
     ----------
     *names
-        Packages, such as "torch" or "keras on jax"; "keras" is all its back ends. All packages without.
+        Packages, such as "torch" or "keras on jax"; "keras" is all its back ends, "torch,scipy" two packages. All
+        packages without.
     case
         One case, such as "zero" or "all-ignored"; all cases without.
     measure
@@ -150,13 +152,23 @@ def is_installed(probe: Probe) -> bool:
 def _wanted(names: tuple[str, ...]) -> set[str]:
     every = [probe.package for probe in PROBES] + sorted({function.package for function in BY_SOURCE})
     found = set() if names else set(every)
-    for name in names:
+    for name in (word.strip() for words in names for word in words.split(",")):
         matching = {one for one in every if one.lower() == name.lower() or one.startswith(f"{name.lower()} on ")}
         if not matching:
-            message = f"`names` must be of {', '.join(every)}; got {name!r}."
+            message = f"`names` must be of {', '.join(every)}; got {name!r}{_meant(name, every)}."
             raise OptionError(message)
         found |= matching
     return found
+
+
+def _meant(name: str, every: list[str]) -> str:
+    """Return the packages that a person may have meant: sklearn is the import name of scikit-learn."""
+    called = {
+        imported: probe.package for probe in PROBES for imported in list(probe.needs)[:1] if probe.file != "keras"
+    }
+    spelled = {**called, **{one.lower(): one for one in every}}
+    near = [spelled[word] for word in difflib.get_close_matches(name.lower(), spelled, 2, cutoff=0.7)]
+    return f" (did you mean {' or '.join(dict.fromkeys(near))}?)" if near else ""
 
 
 def _measure_all(

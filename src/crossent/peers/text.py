@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -44,9 +45,12 @@ def _block(case: str, answers: list[PackageAnswer], width: int, color: bool) -> 
         told = list(group)
         lines.append(_bold(_cut(f"{package} {version}, {known(told[0])}", width), color))
         for answer in told:
-            row = f"  {_cut(_function(answer), function):{function}} {loss(answer):>{_VALUE}}"
+            # where it is wrapped, the numbers stand beside its first line: cut, "stats.ent..." would be two functions
+            name, *rest = textwrap.wrap(_ascii(_function(answer)), function, break_on_hyphens=False)
+            row = f"  {name:{function}} {loss(answer):>{_VALUE}}"
             row += f" {_derivative(answer):>{_GRADIENT}} {'' if answer.gradient is None else answer.by:{_BY}}"
             lines.append((row + (" " + _cut(_remark(answer), rule) if rule >= _RULE_NARROWEST else "")).rstrip())
+            lines += [f"  {line}" for line in rest]
     return lines
 
 
@@ -91,8 +95,12 @@ def _remark(answer: PackageAnswer) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    text = text.encode("ascii", "backslashreplace").decode()
+    text = _ascii(text)
     return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
 
 
 def _bold(line: str, color: bool) -> str:

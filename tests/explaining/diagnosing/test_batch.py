@@ -1,5 +1,6 @@
 """Outputs and targets, read as a person passes them; untame numbers, shapes that do not fit, errors in full."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,86 @@ def test_a_batch_with_one_mistake(given: dict[str, Any], code: str) -> None:
     assert first(**given) == code
 
 
+@pytest.mark.parametrize("loss", [2.9, -0.0, 0.5, 1.4612, 2.3026, 16.118, 3.31035117])
+def test_rows_rule_the_constants_out(loss: float) -> None:
+    found = diagnose(logits=LOGITS, targets=Y, loss=loss)
+    assert [finding.code for finding in found] == ["CE135"]
+    wanted = sklearn.metrics.log_loss(Y, Q, labels=range(5))
+    shown = f"{loss + 0.0:.6g}"
+    assert found.findings[0].message == (
+        f"this loss is not what these outputs and targets give: {shown} against {wanted:.6g}, the mean of 64 losses by the "
+        "formula."
+    )
+
+
+def test_a_declared_sum_that_is_none() -> None:
+    found = diagnose(logits=LOGITS, targets=Y, loss=LOSS, function="CrossEntropyLoss(reduction='sum')")
+    assert f"{LOSS:.6g} against {64 * LOSS:.6g}, the sum of 64 losses" in found.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (math.exp(LOSS), "the perplexity, exp of the mean,"),
+        (LOSS / math.log(10.0), "the mean with the decimal logarithm log10"),
+        (LOSS / math.log(2.0), "the mean in bits"),
+    ],
+)
+def test_other_units(loss: float, said: str) -> None:
+    found = diagnose(logits=LOGITS, targets=Y, loss=loss)
+    assert [finding.code for finding in found] == ["CE130"]
+    assert f"{loss:.6g} is {said} of these 64 losses" in found.findings[0].message
+
+
+@pytest.mark.parametrize(("factor", "codes_wanted"), [(1.0, []), (4096.0, ["CE117"]), (1.0 / 4096.0, ["CE118"])])
+def test_the_losses_of_a_large_batch_are_estimated(factor: float, codes_wanted: list[str]) -> None:
+    random = np.random.default_rng(0)
+    logits, targets = random.standard_normal((4096, 1000)), random.integers(1000, size=4096)
+    mean = float((scipy.special.logsumexp(logits, axis=1) - logits[range(4096), targets]).mean())
+    found = diagnose(logits=logits, targets=targets, loss=factor * mean)
+    assert [finding.code for finding in found] == codes_wanted
+    if codes_wanted:
+        assert "(estimated from 1024 of them)" in found.findings[0].message
+        assert "the 4096 losses" in found.findings[0].message
+
+
+@pytest.mark.parametrize("function", [None, "CrossEntropyLoss", "KLDivLoss(reduction='batchmean')"])
+def test_soft_targets_that_are_no_probabilities(function: str | None) -> None:
+    outputs = {"logits": np.log(Q) if function is not None and "KL" in function else LOGITS}
+    found = diagnose(**outputs, targets=LOGITS, function=function)
+    assert [finding.code for finding in found] == ["CE136"]
+    assert "binary" not in found.findings[0].advice
+    found = diagnose(**outputs, targets=np.log(Q), function=function)
+    way = "give their exp" if function != "KLDivLoss(reduction='batchmean')" else (
+        "torch.nn.KLDivLoss takes them with log_target=True")  # fmt: skip
+    assert found.findings[0].message.endswith(
+        f", not in [0, 1], and their exponentials sum to 1: these are log-probabilities; {way}."
+    )
+
+
+def test_labels_off_by_one_leave_one_class_of_two() -> None:
+    assert codes(logits=LOGITS[:, :2], targets=1 + Y % 2) == ["CE112"]
+
+
+def test_a_range_of_one_number_is_one_number() -> None:
+    found = diagnose(logits=LOGITS, targets=5.0 * np.eye(5)[Y], function="CrossEntropyLoss")
+    assert found.findings[0].message == "rows of the targets sum to 5, not 1."
+
+
+def test_two_softmaxes_where_the_function_has_none() -> None:
+    twice = float(-scipy.special.log_softmax(Q, axis=1)[range(64), Y].mean())
+    for given in ({"probs": Q, "targets": Y, "loss": twice}, {"loss": 1.4612, "classes": 10}):
+        found = diagnose(**given, function="CategoricalCrossentropy")
+        assert found.findings[0].code == "CE005"
+        assert found.findings[0].advice.startswith("This function takes probabilities: the second softmax is a layer")
+        assert "from_logits=True" not in found.findings[0].fix["keras"]
+
+
+@pytest.mark.parametrize("classes", ["5", 5.0, np.float32(5.0), np.int8(5)])
+def test_a_class_count_in_any_form(classes: Any) -> None:
+    assert diagnose(loss=1.6094, classes=classes) == diagnose(loss=1.6094, classes=5)
+
+
 def test_confident_errors() -> None:
     logits = np.zeros((1000, 3))
     truth = np.arange(1000) % 3
@@ -175,6 +256,7 @@ def test_arrays_from_files(tmp_path: Path) -> None:
         ({"loss": "high"}, "`loss` must be one number, such as 2.3026, or \"inf\" or \"nan\"; got 'high'."),
         ({"loss": True}, '`loss` must be one number, such as 2.3026, or "inf" or "nan"; got True.'),
         ({"loss": 1.0, "classes": 2.5}, "`classes` must be an integer; got 2.5."),
+        ({"loss": 1.0, "classes": "ten"}, "`classes` must be the number of classes, such as 10; got 'ten'."),
         ({"loss": 1.0, "classes": 0}, "`classes` must be the number of classes, at least 1; got 0."),
         ({"loss": 2.3, "classes": 1}, ("`classes` is 1, and a loss over one class is always 0; got the loss 2.3. Type 2 for one "
          "sigmoid output, which tells two classes apart.")),

@@ -5,10 +5,11 @@ import dataclasses
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
-from crossent.explaining.diagnosing.book import BOOK
+from crossent.explaining.diagnosing.book import BOOK, suspect
 from crossent.explaining.diagnosing.diagnose import diagnose
 from crossent.explaining.diagnosing.diagnosis import Diagnosis
 from crossent.explaining.diagnosing.fixes import FIXES
@@ -134,8 +135,17 @@ def test_each_code_has_a_rule_rivals_a_decider_and_four_fixes() -> None:
         assert re.fullmatch(r"CE[01]\d\d", code)
         assert entry.rivals or code == "CE100"
         assert entry.decide
+        assert "step 0" not in entry.advice + entry.decide
         assert entry.advice.endswith(".")
         assert set(FIXES[code]) == {"torch", "keras", "jax", "sklearn"}
+
+
+@pytest.mark.parametrize("code", ["CE005", "CE127"])
+def test_each_finding_names_its_place_in_the_documentation(code: str) -> None:
+    place = suspect(code, 1.0, "").finding.see
+    assert place == f"docs/findings.md#{code.lower()}"
+    page = Path(__file__).parents[3] / place.partition("#")[0]
+    assert f"\n## {code}\n" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("code", FIXES)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 from crossent.errors import CrossentError
@@ -59,6 +60,73 @@ def test_files(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_bytes(text.encode())
     assert read_history(tmp_path / name).losses.tolist() == LOSSES
     assert read_history(str(tmp_path / name)).losses.tolist() == LOSSES
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tb.csv", "Wall time,Step,Value\n1.5,0,2.3\n2.5,1,1.5\n3.5,2,0.75\n4.5,3,0.5\n"),
+        ("metrics.csv", ("epoch,step,train_loss_step,train_loss_epoch,val_loss\n0,0,2.3,,\n0,1,1.5,,\n0,1,,,2.2\n0,1,,1.9,\n"
+         "1,2,0.75,,\n1,3,0.5,,\n1,3,,,1.1\n1,3,,0.6,\n")),
+        ("metrics.csv", "epoch,train_loss,val_loss,lr-Adam\n0,,,0.1\n0,2.3,,\n0,1.5,,\n0,0.75,,\n0,0.5,,\n0,,1.1,\n"),
+        ("a.json", '{"loss": [2.3, 1.5, 0.75, 0.5], "lr": 0.01}'),
+        ("a.json", '{"loss": {"0": 2.3, "1": 1.5, "2": 0.75, "3": 0.5}, "epoch": {"0": 1, "1": 2, "2": 3, "3": 4}}'),
+        ("a.csv", "step;Train Loss;Acc\n1;2,3;0,1\n2;1,5;0,2\n3;0,75;0,3\n4;0,5;0,4\n"),
+        ("a.txt", "epoch  loss\n1  2.3\n2  1.5\n3  0.75\n4  0.5\n"),
+    ],
+)  # fmt: skip
+def test_files_of_loggers(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert read_history(tmp_path / name).losses.tolist() == LOSSES
+
+
+def test_tables_of_pandas() -> None:
+    frame = pandas.DataFrame({"epoch": range(4), "loss": LOSSES, "val_loss": [2.0, None, 1.0, 1.1]})
+    for given in (frame, frame.loss, frame[["loss"]]):
+        assert read_history(given).losses.tolist() == LOSSES
+    assert str(read_history(frame).validation) == "[2.  1.  1.1]"
+
+
+def test_one_number_is_a_short_history() -> None:
+    for given in ({"loss": 2.3}, 2.3, {"loss": "2.3"}, [{"loss": 2.3}], {"loss": np.array(2.3)}):
+        assert read_history(given).losses.tolist() == [2.3]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "losses", "left_out"),
+    [
+        # nothing else in the row: the loss was nan
+        ("a.jsonl", '{"loss": 2.5}\n{"loss": null}\n{"loss": 1.0}\n', "[2.5, nan, 1.0]", 0),
+        ("a.jsonl", '{"step": 1, "loss": 2.5}\n{"step": 2, "loss": null}\n', "[2.5, nan]", 0),
+        ("a.json", "[2.5, null, null]", "[2.5, nan, nan]", 0),
+        ("a.json", '{"loss": [2.5, 1.5, null, null]}', "[2.5, 1.5, nan, nan]", 0),
+        ("a.csv", "epoch,loss\n1,2.5\n2,\n3,\n", "[2.5, nan, nan]", 0),
+        ("a.csv", "epoch,loss\n1,\n2,\n", "[nan, nan]", 0),
+        # a tail of rows like the others
+        ("a.csv", "epoch,loss,accuracy\n1,2.5,0.1\n2,1.5,0.5\n3,,0.1\n4,,0.1\n", "[2.5, 1.5, nan, nan]", 0),
+        # a validation loss that is finite: the run lives
+        ("a.csv", "step,train/loss,val/loss\n1,2.5,\n2,1.5,2.25\n3,,2.2\n", "[2.5, 1.5]", 1),
+        # rows of another kind, at the end and between
+        ("a.csv", "epoch,loss,val_loss\n1,2.5,\n1,,2.4\n2,1.5,\n2,,1.4\n", "[2.5, 1.5]", 2),
+        ("a.csv", "step,loss,val\n1,2.5,\n2,1.5,1.1\n3,,1.2\n4,1.0,1.1\n5,,1.3\n", "[2.5, 1.5, 1.0]", 2),
+    ],
+)
+def test_an_empty_loss(tmp_path: Path, name: str, text: str, losses: str, left_out: int) -> None:
+    (tmp_path / name).write_text(text)
+    found = read_history(tmp_path / name)
+    assert (str(found.losses.tolist()), found.left_out) == (losses, left_out)
+    said = diagnose(history=tmp_path / name)
+    assert said.steps_left_out == left_out
+    assert ("CE108" in [finding.code for finding in said]) == (
+        losses.endswith("nan]") and not losses.startswith("[nan")
+    )
+    shown = f"({left_out} rows without a loss left out)"
+    assert (shown in " ".join(said.render(width=78).split())) == bool(left_out)
+
+
+def test_a_table_whose_run_died() -> None:
+    frame = pandas.DataFrame({"loss": [2.5, 1.5, None, None], "accuracy": [0.1, 0.2, 0.1, 0.1]})
+    assert str(read_history(frame).losses.tolist()) == "[2.5, 1.5, nan, nan]"
 
 
 def test_infinities_and_nan_are_losses(tmp_path: Path) -> None:
@@ -133,6 +201,7 @@ def test_a_record_that_is_no_event(tmp_path: Path) -> None:
         ("a.csv", b"loss\n2.3\nNA\n", "`history` must hold one loss per step; entry 2 of {path} is 'NA', which is no number."),
         ("a.jsonl", b'{"loss": 1}\n{"loss"\n',
          "`history` {path} must hold JSON on each line, such as {{\"loss\": 2.3}}; line 2 is '{{\"loss\"'."),
+        ("a.csv", b"epoch,loss\n", "`history` {path} has a first line, 'epoch,loss', and no loss below it."),
         ("a.json", b"[]", "`history` must hold at least one loss; {path} has none."),
         ("a.tfevents", b"no event file at all", ("`history` {path} is damaged, or no event file: the checksum at byte 0 does "
          "not hold.")),
@@ -192,6 +261,7 @@ FALLING = (2.3 * np.exp(-np.arange(60) / 20)).tolist()
         ([2.3, np.inf, 2.1, 2.0, 1.9], {"classes": 10}, "CE001"),
         ([0.0] * 10, {}, "CE111"),
         ([1.7342] * 10, {"classes": 10}, "CE127"),
+        (np.full(10, 1.7342, np.float32), {"classes": 10}, "CE127"),
         ([2.3 * 1.2**step for step in range(30)], {"classes": 10}, "CE128"),
         ([26.0, 20.0, 15.0, 10.0, 7.0, 5.0], {"classes": 10}, "CE123"),
         ([147.3, 120.0, 100.0, 80.0, 60.0], {"classes": 10}, "CE117"),
@@ -203,6 +273,18 @@ FALLING = (2.3 * np.exp(-np.arange(60) / 20)).tolist()
 def test_what_a_curve_alone_says(history: Any, more: dict[str, Any], code: str) -> None:
     found = diagnose(history=history, **more)
     assert [finding.code for finding in found][:1] == [code], str(found)
+
+
+@pytest.mark.parametrize("history", [[0.02] * 10, ["0.020"] * 10, [0.3] * 50, [0.0312] * 8])
+def test_a_curve_rounded_to_few_digits_may_move_between_them(history: Any) -> None:
+    assert not diagnose(history=history, classes=10)
+
+
+def test_steps_are_counted_from_one() -> None:
+    assert "step 3 of 4 is nan" in diagnose(history=[2.0, 1.0, np.nan, np.nan]).findings[0].message
+    assert "step 1 of 2 is nan" in diagnose(history=[np.nan, np.nan]).findings[0].message
+    found = diagnose(history={"loss": FALLING[:5], "val_loss": [2.0, 1.0, 1.1, 1.2, 1.3]}).findings[0].message
+    assert "the validation loss was least at step 2 of 5, 1, and ends at 1.3" in found
 
 
 @pytest.mark.parametrize(

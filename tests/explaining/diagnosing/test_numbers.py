@@ -4,7 +4,9 @@ import math
 import re
 
 import mpmath
+import numpy as np
 import pytest
+import torch
 
 from crossent.explaining.diagnosing import constants
 from crossent.explaining.diagnosing.diagnose import diagnose
@@ -110,6 +112,54 @@ def test_kaggles_number_names_the_base_rate() -> None:
 def test_without_counts_the_shares_that_would_do_are_listed() -> None:
     evidence = diagnose(loss=3.31035117).findings[0].evidence[0]
     assert evidence.startswith("the share that each clip would need: 20.5 % at 1e-7 (Keras); 9.58 % at 1e-15 (")
+
+
+@pytest.mark.parametrize(
+    ("loss", "classes"), [("3.35", 50257), ("3.35", None), ("1.772", 10), ("2.08", None), ("4.11", 1000)]
+)
+def test_an_ordinary_loss_below_guessing_is_no_share_of_a_clip(loss: str, classes: int | None) -> None:
+    found = diagnose(loss=loss, classes=classes)
+    assert all("impossible and clipped" not in finding.message for finding in found), str(found)
+
+
+def test_hard_answers_that_are_mostly_right_are_one() -> None:
+    # one of ten wrong, each for Keras's 16.118: far below ln 10
+    assert diagnose(loss=1.61181, classes=10).findings[0].code == "CE110"
+
+
+def test_all_clips_that_give_the_number_are_told() -> None:
+    first = diagnose(loss=10.3616).findings[0]
+    told = " ".join((first.message, *first.rivals))
+    for pair in (
+        "3/4 of the rows impossible and clipped at 1e-6 ",
+        "3/10 of the rows impossible and clipped at 1e-15 ",
+    ):
+        assert pair in told
+
+
+def test_a_function_that_clips_nothing_is_said_to() -> None:
+    first = diagnose(loss=16.118, function="CrossEntropyLoss").findings[0]
+    assert first.message.endswith(
+        "clipped at 1e-7 (Keras); torch.nn.CrossEntropyLoss itself clips nothing: a clip would lie before it."
+    )
+    assert "itself" not in diagnose(loss=16.118, function="CategoricalCrossentropy").findings[0].message
+
+
+def test_a_loss_that_no_class_count_explains() -> None:
+    assert [finding.code for finding in diagnose(loss=200)] == ["CE123", "CE117"]
+    assert not diagnose(loss=3.83, function="BCEWithLogitsLoss(pos_weight=99.0)")
+
+
+@pytest.mark.parametrize("loss", [np.float32(2.3026), np.float64(2.3026), torch.tensor(2.3026), np.array(2.3026, "f4")])
+def test_a_loss_of_single_precision_is_the_one_that_was_typed(loss: object) -> None:
+    assert diagnose(loss=loss) == diagnose(loss=2.3026)
+    assert diagnose(loss=loss).findings[0].code == "CE101"
+
+
+def test_minus_signs_are_of_one_kind() -> None:
+    for loss in (-0.87, -55.03, -1.19e-7, "-inf"):
+        for finding in diagnose(loss=loss):
+            assert not re.search(r"(?<![\w])-\d", finding.message), finding.message
 
 
 @pytest.mark.parametrize(("loss", "classes", "function", "more", "code", "source"), LOOK_UPS)

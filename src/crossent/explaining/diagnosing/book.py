@@ -1,12 +1,12 @@
 """The rule book: what each code means, what else could look like it, and the one further input that would decide."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from crossent.explaining.diagnosing.fixes import FIXES
+from crossent.explaining.diagnosing.fixes import FIXES, ONE_SOFTMAX
 from crossent.explaining.finding import Finding, Severity
 
-PAGE = "docs/diagnose.md"
+PAGE = "docs/findings.md"
 ORDINARY = "an ordinary loss of this size"  # left out where a rule says it with the number
 
 
@@ -49,7 +49,7 @@ BOOK = {
         "a batch of outputs: are they all >= 0 with rows that sum to 1?"),
     "CE101": Entry(
         "nothing learnt: every class gets the same probability", "warning",
-        "Normal at step 0. Later look at the gradient norm, the learning rate, dead units and a lost input.",
+        "Normal at the first step. Later look at the gradient norm, the learning rate, dead units and a lost input.",
         ("the first step, where it is normal", "the learnt prior of balanced classes", "labels that carry nothing"),
         "the history: flat here, or only its first step? And are all rows of the outputs equal?"),
     "CE102": Entry(
@@ -161,7 +161,7 @@ BOOK = {
         "worse than guessing: too large logits at the start", "warning",
         "A fresh model should start near ln K: make the last layer's weights smaller, normalize the inputs.",
         ("a sum over the batch", "a clip that many rows hit", "wrong labels"),
-        "the largest |logit|, and the loss at step 0"),
+        "the largest |logit|, and the loss at the first step"),
     "CE124": Entry(
         "raw scores where probabilities are wanted", "error",
         "Apply softmax or sigmoid first, or better use the form of the loss that takes logits.",
@@ -184,7 +184,7 @@ BOOK = {
         "the gradient norm, and whether a parameter changes in one step"),
     "CE128": Entry(
         "a loss that rises: divergence", "warning",
-        "Lower the learning rate by ten and clip gradients; if it rises steadily from step 0, check the sign.",
+        "Lower the learning rate by ten and clip gradients; if it rises steadily from the first step, check the sign.",
         ("a loss with its sign flipped", "a distribution shift in the data"),
         "the same run at a tenth of the learning rate"),
     "CE129": Entry(
@@ -193,8 +193,8 @@ BOOK = {
         ("a negative class weight", "targets outside [0, 1]", "raw logits given to nll_loss"),
         "a batch of outputs and targets with its loss"),
     "CE130": Entry(
-        "bits instead of nats", "note",
-        "log2 instead of log: multiply by ln 2 = 0.6931 to compare with other packages.",
+        "another unit than nats: bits, log10 or a perplexity", "note",
+        "To compare with other packages multiply bits by 0.6931 and log10 by 2.3026; a perplexity is exp of the loss.",
         ("an ordinary loss of this size",),
         "a batch of outputs and targets with its loss"),
     "CE131": Entry(
@@ -217,6 +217,22 @@ BOOK = {
         "Stop earlier, regularize, or add data.",
         ("few confident errors: accuracy may still rise", "a validation set from another distribution"),
         "the accuracy on the validation set, per epoch"),
+    "CE135": Entry(
+        "a loss that is not the one of these outputs and targets", "warning",
+        "Pass the outputs that went into this loss, and name its options: weights, smoothing, reduction.",
+        ("a further term, such as weight decay or an auxiliary head", "outputs of another batch, or after the update",
+         "an option that was not told", "another function"),
+        "the loss computed again from these very outputs and targets"),
+    "CE136": Entry(
+        "soft targets that are no probabilities", "error",
+        "Soft targets are >= 0 and sum to 1: take softmax of a teacher's scores, or exp of its log-probabilities.",
+        ("scores of a teacher", "log-probabilities, which KLDivLoss(log_target=True) takes", "outputs and targets swapped"),
+        "whether exp of each row of targets sums to 1"),
+    "CE137": Entry(
+        "targets that torch refuses", "error",
+        "torch itself raises an error for these; the conversion is one line.",
+        ("another function, which takes them",),
+        "the dtype and the shape of the targets"),
     "CE100": Entry(
         "outputs or targets that this loss cannot take", "error",
         "Mend the shapes first: nothing else could be looked at.",
@@ -234,7 +250,11 @@ class Suspect:
 
 
 def suspect(
-    code: str, weight: float, message: str, evidence: Iterable[str] = (), rivals: Iterable[str] = ()
+    code: str,
+    weight: float,
+    message: str,
+    evidence: Iterable[str] = (),
+    rivals: Iterable[str] = (),
 ) -> Suspect:
     """Return the entry of a code with what these numbers say."""
     entry = BOOK[code]
@@ -257,3 +277,12 @@ def suspect(
 def consistent(code: str, weight: float, why: str, evidence: Iterable[str] = (), rivals: Iterable[str] = ()) -> Suspect:
     """Return a suspect known by numbers that something else might have given as well."""
     return suspect(code, weight, f"consistent with {BOOK[code].title}: {why}.", evidence, rivals)
+
+
+def of_probabilities(found: Suspect) -> Suspect:
+    """Return CE005 as it is where the function takes probabilities: it applies no softmax of its own."""
+    advice = (
+        "This function takes probabilities: the second softmax is a layer of the model, or from_logits=True on top of "
+        "one. Keep one of them."
+    )
+    return replace(found, finding=replace(found.finding, advice=advice, fix=ONE_SOFTMAX))

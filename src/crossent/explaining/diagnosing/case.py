@@ -41,6 +41,7 @@ class Outputs:
     other_axes: tuple[tuple[int, Rows], ...]  # the sums of probabilities along each other axis: (axis, sums)
     other_log_axes: tuple[tuple[int, Rows], ...]  # the same, had it been log-probabilities
     complete: bool  # False where only some rows of a large batch were looked at
+    count: int  # rows in all
     said: Literal["logits", "probs"] | None  # the caller's word for it
 
 
@@ -59,6 +60,7 @@ class Case:
     class_weight: Rows | None  # (classes,)
     ignore_index: int | None
     shape_note: str = ""  # set where only another class axis fits the targets
+    refusal: str = ""  # set where torch itself would not take these targets
 
     @property
     def link(self) -> Link:
@@ -146,14 +148,21 @@ class Case:
         """(counted rows,) the loss of each row by its formula, nothing clipped; for a sigmoid (rows x classes,)."""
         if self.log_q is None or self.dense is None or self.outputs is None:
             return None
-        log_q, dense = self.log_q[self.counted], self.dense
-        found: Rows
-        if self.link == "softmax":
-            found = -_times(dense, log_q).sum(axis=1)
-        else:
-            values = self.outputs.values[self.counted]
-            log_no = np.log1p(-values) if self.wants == "probs" else -np.logaddexp(0.0, values)
-            found = -(_times(dense, log_q) + _times(1.0 - dense, log_no)).ravel()
+        if self.link == "sigmoid":
+            return self.element_losses(self.dense)
+        found: Rows = -times(self.dense, self.log_q[self.counted]).sum(axis=1)
+        return found
+
+    def element_losses(self, bits: Rows) -> Rows:
+        """(counted rows x classes,) the binary loss of each element for these targets, the positive ones weighted."""
+        assert self.log_q is not None
+        assert self.outputs is not None
+        values = self.outputs.values[self.counted]
+        log_no = np.log1p(-values) if self.wants == "probs" else -np.logaddexp(0.0, values)
+        weight = np.array(self.function.positive_weight if self.function is not None else ())
+        # weights of another shape are none of the classes: `reading` says that the options are not known in full
+        positive = bits * weight if len(weight) in (1, bits.shape[1]) else bits
+        found: Rows = -(times(positive, self.log_q[self.counted]) + times(1.0 - bits, log_no)).ravel()
         return found
 
     @cached_property
@@ -184,6 +193,6 @@ def log_sum_exp(values: Rows, axis: int) -> Rows:
     return found
 
 
-def _times(weights: Rows, logs: Rows) -> Rows:
+def times(weights: Rows, logs: Rows) -> Rows:
     """Return weight times log with 0 times anything but nan being 0."""
     return np.where((weights == 0.0) & ~np.isnan(logs), 0.0, weights * logs)

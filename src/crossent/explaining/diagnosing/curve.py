@@ -11,6 +11,7 @@ from crossent.explaining.diagnosing.batch import reproduced
 from crossent.explaining.diagnosing.book import Suspect, consistent, suspect
 from crossent.explaining.diagnosing.case import Case
 from crossent.explaining.diagnosing.history import Series
+from crossent.explaining.diagnosing.precision import shown
 from crossent.explaining.diagnosing.spread import entropy_of_rows, far_from_frequencies, rows_differ
 
 FLAT = 0.02  # relative drift over the whole run that a person would call flat
@@ -19,6 +20,11 @@ SWAYS = 0.05  # relative: how much the last quarter of a curve may move where th
 SHORTEST = 4  # values that make a curve
 BELOW_ZERO = -1e-5  # less than that is rounding
 SAME = 1e-6  # relative: a float32 loss that was computed again
+FINE_PRINT = 1e-3  # relative: a curve written with coarser digits may move between them
+FEWEST_ROWS = 8
+MANY_ROWS = 16  # a wrong denominator of fewer rows is too small a factor
+SAME_BATCH = 1e-3  # relative: the last loss is that of this very batch, but for its denominator
+FRESH = (0.8, 1.5)  # times ln K: where the first loss of a fresh network lies
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def curve(case: Case) -> Iterator[Suspect]:
 def _broken(case: Case, losses: Series) -> Iterator[Suspect]:
     place = int(np.argmax(~np.isfinite(losses)))
     value = losses[place]
-    said = f"step {place} of {len(losses)} is {value}"
+    said = f"step {place + 1} of {len(losses)} is {value}"
     if place > 0 and bool(np.isfinite(losses[place + 1 :]).any()):
         # it recovers: a few batches are at fault, not the weights
         why = f"{said}, and later steps are finite again"
@@ -112,7 +118,7 @@ def _below_zero(case: Case, losses: Series) -> Iterator[Suspect]:
         if bool((losses == 0.0).all()):
             yield consistent("CE111", 0.8, f"the loss is exactly 0 from the start, {len(losses)} steps long")
         return
-    said = f"the loss goes from {losses[0]:.4g} down to {lowest:.4g}"
+    said = f"the loss goes from {shown(losses[0])} down to {shown(lowest)}"
     if case.wants == "logits" and case.dense is not None and 0.0 <= case.dense.min() <= case.dense.max() <= 1.0:
         # outputs and targets are in their domains: what is left is a sign
         yield consistent("CE129", 0.9, said, ["the targets given lie in [0, 1]"])
@@ -129,6 +135,8 @@ def _below_zero(case: Case, losses: Series) -> Iterator[Suspect]:
 def _stuck(case: Case, losses: Series) -> Iterator[Suspect]:
     level = flat(losses)
     constant = len(losses) > 2 and float(np.ptp(losses)) <= SAME * abs(float(losses.mean())) and losses[0] != 0.0
+    assert case.history is not None
+    constant = constant and case.history.unit_in_last_place <= FINE_PRINT * abs(float(losses[0]))
     if level is None and not constant:
         return
     value = float(losses.mean())
@@ -207,7 +215,7 @@ def _overfit(case: Case) -> Iterator[Suspect]:
     best = int(np.argmin(validation))
     if validation[-1] < 1.1 * validation[best] or history.losses[-1] > history.losses[0]:
         return
-    why = f"the validation loss was least at {best}, {validation[best]:.4g}, and ends at {validation[-1]:.4g}"
+    why = f"the validation loss was least at step {best + 1} of {len(validation)}, {validation[best]:.4g}, and ends at {validation[-1]:.4g}"
     accuracy = history.accuracy
     if accuracy is not None and len(accuracy) == len(validation) and accuracy[-1] >= accuracy[best]:
         evidence = [f"the accuracy went from {accuracy[best]:.3g} to {accuracy[-1]:.3g} meanwhile"]
@@ -220,15 +228,10 @@ def _scale(case: Case, losses: Series) -> Iterator[Suspect]:
     """Compare the size of the loss with ln K at the start, and with the batch at the end."""
     outputs = case.outputs
     rows = None if outputs is None or not outputs.complete or case.loss is not None else case.row_losses
-    if rows is not None and len(rows) >= 8 and bool(np.isfinite(rows).all()) and losses[-1] > 0.0:
-        mean, count = float(rows.mean()), len(rows)
-        if mean > 0.0 and 0.5 < losses[-1] / (mean * count) < 2.0 and not _declared_sum(case):
-            why = f"the last loss {losses[-1]:.4g} is near the sum of these {count} rows, {mean * count:.4g}, not their mean"
-            yield consistent("CE117", 0.84, why)
-            return
-        if mean > 0.0 and 0.5 < losses[-1] * count / mean < 2.0:
-            why = f"the last loss {losses[-1]:.4g} is near the mean of these rows, {mean:.4g}, divided by {count} again"
-            yield consistent("CE118", 0.84, why)
+    if rows is not None and len(rows) >= FEWEST_ROWS and bool(np.isfinite(rows).all()) and losses[-1] > 0.0:
+        other = _other_denominator(case, losses, rows)
+        if other is not None:
+            yield other
             return
     uniform = _uniform(case)
     if uniform is None or _declared_sum(case) or losses[0] <= 3.0 * uniform or case.wants == "probs":
@@ -243,11 +246,41 @@ def _scale(case: Case, losses: Series) -> Iterator[Suspect]:
     yield consistent("CE117", 0.65 if near else 0.35, f"{why}: near a batch of {batch} rows, summed")
 
 
+def _other_denominator(case: Case, losses: Series, rows: Series) -> Suspect | None:
+    """Return what the last loss is of these rows, if not their mean.
+
+    It is that of another batch, and near convergence one batch costs eight times another: a ratio of the two proves
+    nothing. So the start of the curve must fit, too, or the last loss be that of these very rows.
+    """
+    mean, count, uniform = float(rows.mean()), len(rows), _uniform(case)
+    if mean <= 0.0 or _declared_sum(case):
+        return None
+    for code, factor, how in (
+        ("CE117", float(count), f"the sum of these {count} rows, {mean * count:.4g}, not their mean"),
+        ("CE118", 1.0 / count, f"the mean of these rows, {mean:.4g}, divided by {count} again"),
+    ):
+        fit = float(losses[-1]) / (mean * factor)
+        exact = count >= MANY_ROWS and abs(fit - 1.0) <= SAME_BATCH
+        start = 0.0 if uniform is None else float(losses[0]) / (uniform * factor)
+        if exact or (0.5 < fit < 2.0 and FRESH[0] <= start <= FRESH[1]):
+            evidence = (
+                [] if exact else [f"the first loss, {losses[0]:.4g}, is {start:.3g} times that of a uniform guess"]
+            )
+            near = "is" if exact else "is near"
+            return consistent(code, 0.7, f"the last loss {losses[-1]:.4g} {near} {how}", evidence)
+    return None
+
+
 def _declared_sum(case: Case) -> bool:
     return case.function is not None and case.function.reduction == "sum"
 
 
 def _uniform(case: Case) -> float | None:
+    if case.function is not None and (case.function.positive_weight or not case.function.told_in_full):
+        return None  # weighted losses start anywhere
+    by_ids = case.link == "softmax" and (case.targets is None or case.targets.labels is not None)
+    if case.class_weight is not None and not by_ids:
+        return None  # only a mean over class ids divides by the weights again
     if case.link == "sigmoid" or (case.function is not None and case.function.link == "sigmoid"):
         return math.log(2.0)
     return math.log(case.classes) if case.classes is not None and case.classes > 1 else None

@@ -8,7 +8,7 @@ import numpy as np
 
 from crossent.errors import CrossentError, DtypeError, OptionError
 from crossent.explaining.diagnosing import constants
-from crossent.explaining.diagnosing.batch import batch, reproduced
+from crossent.explaining.diagnosing.batch import batch
 from crossent.explaining.diagnosing.book import Suspect, suspect
 from crossent.explaining.diagnosing.case import Case
 from crossent.explaining.diagnosing.curve import curve, prior_entropy
@@ -27,7 +27,7 @@ FAR_BEHIND = 0.4  # a suspect that much lighter than the first is left out
 def diagnose(
     *,
     loss: Any = None,
-    classes: int | None = None,
+    classes: int | str | None = None,
     logits: Any = None,
     probs: Any = None,
     targets: Any = None,
@@ -90,7 +90,8 @@ def diagnose(
     Notes
     -----
     A number alone proves nothing: every finding says what it is consistent with, and what else would look the same.
-    With outputs and targets the constants yield to what the rows themselves show. A loss near ln K at step 0 is normal.
+    With outputs and targets the constants yield to what the rows themselves show. A loss near ln K at the first step
+    is normal.
 
     Examples
     --------
@@ -164,7 +165,8 @@ def conclude(case: Case) -> Diagnosis:
     with np.errstate(all="ignore"):
         for rule in (domain, labels, batch, spread, curve):
             suspects += rule(case)
-        rows_tell = case.row_losses is not None and (case.loss is None or reproduced(case))
+        # rows that tell the loss rule every constant out: `batch` says what the loss is, if not theirs
+        rows_tell = case.row_losses is not None and len(case.row_losses) > 0
         if not rows_tell and not any(found.weight >= 0.9 for found in suspects):
             suspects += numbers(case)
         references = _references(case)
@@ -178,6 +180,7 @@ def conclude(case: Case) -> Diagnosis:
         steps=None if case.history is None else len(case.history.losses),
         references=references,
         findings=_ranked(suspects),
+        steps_left_out=0 if case.history is None else case.history.left_out,
     )
 
 

@@ -32,6 +32,7 @@ class Diagnosis:
     steps: int | None  # of the history
     references: tuple[Reference, ...]
     findings: tuple[Finding, ...]
+    steps_left_out: int = 0  # rows of the history whose loss was empty, as where only something else was measured
 
     def render(self, *, width: int | None = None, color: bool | None = None, unicode: bool | None = None) -> str:
         """Return all findings as text; None asks the terminal (and the variable NO_COLOR)."""

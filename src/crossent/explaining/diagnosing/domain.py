@@ -6,6 +6,7 @@ import numpy as np
 
 from crossent.explaining.diagnosing.book import Suspect, consistent, suspect
 from crossent.explaining.diagnosing.case import Case, Outputs, Rows, log_sum_exp
+from crossent.explaining.diagnosing.precision import between
 from crossent.explaining.digits import compact
 
 MANY = 64  # scores that are all in (0, 1) by no accident, though they need not be binary
@@ -94,7 +95,7 @@ def _softmax(case: Case, outputs: Outputs) -> Iterator[Suspect]:
         yield consistent("CE115", 0.96, why)
     elif wants == "log_probs" and not logarithms:
         found = log_sum_exp(values, 1)
-        why = f"log sum exp of a row is {found.min():.4g} to {found.max():.4g}, where log-probabilities give 0"
+        why = f"log sum exp of a row is {between(found.min(), found.max())}, where log-probabilities give 0"
         yield consistent("CE126", 0.94, why, [f"{_name(case)} expects log-probabilities"])
     elif wants == "probs" and not probabilities:
         yield from _no_probabilities(case, outputs)
@@ -106,7 +107,7 @@ def _no_probabilities(case: Case, outputs: Outputs) -> Iterator[Suspect]:
         yield consistent("CE124", 0.95, f"the outputs lie in [{compact(low)}, {compact(high)}], not in [0, 1]")
     elif outputs.values.shape[1] > 1 and case.link == "softmax":
         sums = outputs.values.sum(axis=1)
-        yield consistent("CE003", 0.85, f"rows of the outputs sum to {sums.min():.4g} to {sums.max():.4g}")
+        yield consistent("CE003", 0.85, f"rows of the outputs sum to {between(sums.min(), sums.max())}")
 
 
 def _sigmoid(case: Case, outputs: Outputs) -> Iterator[Suspect]:

@@ -152,12 +152,7 @@ _SIGN = _fix(
     "loss = -(labels * jax.nn.log_softmax(logits)).sum(-1).mean()",
     "loss = -cross_val_score(model, x, y, scoring='neg_log_loss').mean()",
 )
-_NATS = _fix(
-    "loss_nats = loss_bits * math.log(2)",
-    "loss_nats = loss_bits * math.log(2)",
-    "loss_nats = loss_bits * math.log(2)",
-    "loss_nats = loss_bits * math.log(2)",
-)
+_NATS = _fix(*["loss_nats = loss_bits * math.log(2)  # or loss_log10 * math.log(10), or math.log(perplexity)"] * 4)
 _NO_ACTIVATION = _fix(
     "model = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes))  # and nothing after",
     "keras.layers.Dense(classes, activation=None)",
@@ -193,6 +188,32 @@ _ALL_IGNORED = _fix(
     _MASKED_MEAN["keras"],
     _MASKED_MEAN["jax"],
     "loss = log_loss(y[mask], proba[mask]) if mask.any() else 0.0",
+)
+
+_AGAIN = _fix(
+    "loss_again = F.cross_entropy(logits.double(), target)  # with the same weight, smoothing and reduction",
+    "loss_again = loss_fn(y, outputs)",
+    "loss_again = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()",
+    "loss_again = log_loss(y, proba, labels=range(classes))",
+)
+_SOFT = _fix(
+    "target = teacher_logits.softmax(dim=1)  # or nn.KLDivLoss(reduction='batchmean', log_target=True)",
+    "y = keras.ops.softmax(teacher_logits)",
+    "labels = jax.nn.softmax(teacher_logits)",
+    "p = scipy.special.softmax(teacher_scores, axis=1)",
+)
+_CONVERT = _fix(
+    "target = target.long()  # class ids: int64, shape (rows,); one-hot and binary targets: target.float()",
+    "y = keras.ops.cast(y, 'int64')",
+    "labels = labels.astype(jnp.int32)",
+    "y = y.astype(int).ravel()",
+)
+# for a function of probabilities: its own from_logits=True on top of the model's softmax would be the fault itself
+ONE_SOFTMAX = _fix(
+    "loss = F.nll_loss(q.log(), target)  # q: the model's one softmax",
+    "loss = keras.losses.SparseCategoricalCrossentropy(from_logits=False)  # the model's one softmax stays",
+    "loss = -(labels * jnp.log(q)).sum(-1).mean()  # q: the model's one softmax",
+    _SKLEARN_PROBA,
 )
 
 FIXES: Mapping[str, Mapping[str, str]] = {
@@ -236,4 +257,7 @@ FIXES: Mapping[str, Mapping[str, str]] = {
     "CE132": _SHUFFLE,
     "CE133": _EXP,
     "CE134": _STOP,
+    "CE135": _AGAIN,
+    "CE136": _SOFT,
+    "CE137": _CONVERT,
 }

@@ -4,6 +4,7 @@ import ast
 import difflib
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -30,6 +31,10 @@ class Function:
     reduction: str = "mean"
     smoothing: float = 0.0
     divergence: bool = False  # KL(p || q): the loss less H(p)
+    log_targets: bool = False  # the targets are log-probabilities
+    weight: tuple[float, ...] = ()  # of the classes; of a sigmoid, of the elements
+    positive_weight: tuple[float, ...] = ()
+    told_in_full: bool = True  # False where an option is a variable, weight=w, or has a shape that no rule knows
 
 
 def _torch(name: str, link: Link, wants: Wants, *, cap: float = math.inf, ignore: int | None = None) -> Function:
@@ -68,6 +73,15 @@ _KNOWN = (
     Function("crossent.cross_entropy_from_log_probs", "jax", "softmax", "log_probs"),
     Function("crossent.binary_cross_entropy", "jax", "sigmoid", "logits"),
 )
+_SAME_VALUE = {"ignore_index": "ignore_index", "ignore_class": "ignore_index", "axis": "class_axis", "reduction": "reduction",
+               "label_smoothing": "smoothing", "log_target": "log_targets"}  # fmt: skip
+_KINDS: Mapping[str, type] = {
+    "ignore_index": int,
+    "class_axis": int,
+    "reduction": str,
+    "smoothing": float,
+    "log_targets": bool,
+}
 # the last word of a name that two packages share means the first of them unless a prefix says otherwise
 _PREFIXES = {"f": "torch", "nn": "torch", "torch": "torch", "tf": "keras", "keras": "keras", "optax": "jax", "jax": "jax",
              "sklearn": "sklearn", "crossent": "crossent", "xgboost": "xgboost", "lightgbm": "lightgbm"}  # fmt: skip
@@ -83,7 +97,7 @@ def function_named(name: str) -> Function:
     mine = [known for known in found if owner in (known.framework, known.name.partition(".")[0])]
     if not found:
         raise OptionError(_unknown(name, last))
-    return _with_options((mine or found)[0], options)
+    return with_options((mine or found)[0], options)
 
 
 def _key(word: str) -> str:
@@ -111,27 +125,48 @@ def _split(name: str) -> tuple[str, dict[str, Any]]:
     options: dict[str, Any] = {}
     for keyword in call.keywords if isinstance(call, ast.Call) else ():
         if keyword.arg is not None:
-            # an option may be a variable of the caller, weight=w: that it is there is all there is to know
-            options[keyword.arg] = keyword.value.value if isinstance(keyword.value, ast.Constant) else ...
+            options[keyword.arg] = _value(keyword.value)
     return path.strip(), options
 
 
-def _with_options(function: Function, options: dict[str, Any]) -> Function:
+def _value(node: ast.expr) -> Any:
+    """Return what an option was written as; `...` for a variable, of which no more is known than that it is there."""
+    if isinstance(node, ast.Call) and len(node.args) == 1:
+        node = node.args[0]  # torch.tensor([1.0, 9.0])
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ...
+
+
+def with_options(function: Function, options: Mapping[str, Any]) -> Function:
+    """Return the function with what a person set, by the names that torch and Keras give the options."""
     if options.get("from_logits") is True:
         function = replace(function, wants="logits", cap_nats=math.inf)
     if "eps" in options and function.wants == "probs" and isinstance(options["eps"], float) and options["eps"] > 0.0:
         function = replace(function, cap_nats=-math.log(options["eps"]))
-    if isinstance(options.get("ignore_index"), int):
-        function = replace(function, ignore_index=options["ignore_index"])
-    if isinstance(options.get("ignore_class"), int):
-        function = replace(function, ignore_index=options["ignore_class"])
-    if isinstance(options.get("axis"), int):
-        function = replace(function, class_axis=options["axis"])
-    if isinstance(options.get("reduction"), str):
-        function = replace(function, reduction=options["reduction"])
-    if isinstance(options.get("label_smoothing"), float):
-        function = replace(function, smoothing=options["label_smoothing"])
-    return function
+    told: dict[str, Any] = {}
+    for name, field in _SAME_VALUE.items():
+        kind, value = _KINDS[field], options.get(name)
+        if isinstance(value, kind) and not (kind is not bool and isinstance(value, bool)):
+            told[field] = value
+    for name, field in (("weight", "weight"), ("pos_weight", "positive_weight")):
+        if options.get(name) is not None:
+            numbers = _numbers(options[name])
+            told |= {"told_in_full": False} if numbers is None else {field: numbers}
+    return replace(function, **told)
+
+
+def _numbers(value: Any) -> tuple[float, ...] | None:
+    """Return one number, a list or an array of one axis as numbers; None of anything else."""
+    value = value.detach().cpu() if hasattr(value, "detach") else value
+    if getattr(value, "ndim", 1) > 1:
+        return None
+    try:
+        listed = value.tolist() if hasattr(value, "tolist") else value
+        return tuple(float(number) for number in (listed if isinstance(listed, list | tuple) else [listed]))
+    except (TypeError, ValueError):
+        return None
 
 
 def _unknown(name: str, last: str) -> str:

@@ -2,70 +2,50 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from crossent.errors import DtypeError, OptionError, SourceError
+from crossent.errors import SourceError
+from crossent.explaining.diagnosing.columns import History, Series, as_list, from_columns, from_rows, series
 from crossent.explaining.diagnosing.tensorboard import read_scalars
 
-Series = NDArray[np.float64]
+__all__ = ["History", "Series", "read_history"]
 
-LOSS_NAMES = (
-    "loss",
-    "trainloss",
-    "trainingloss",
-    "losstrain",
-    "losses",
-    "objective",
-    "crossentropy",
-    "nll",
-    "epochloss",
-    "batchloss",
-)
-VALIDATION_NAMES = ("valloss", "validationloss", "lossval", "evalloss", "testloss", "lossvalidation", "losstest",
-                    "valepochloss")  # fmt: skip
 VALIDATION_FOLDERS = ("validation", "val", "eval", "test")
-ACCURACY_NAMES = (
-    "valaccuracy",
-    "valacc",
-    "valepochaccuracy",
-    "evalaccuracy",
-    "testaccuracy",
-    "accuracyval",
-    "accval",
-    "accuracy",
-    "acc",
-)
-COLUMNS_SHOWN = 8
-
-
-@dataclass(frozen=True)
-class History:
-    """One run: the loss per step or epoch, and what else was recorded beside it."""
-
-    losses: Series  # (steps,)
-    validation: Series | None = None
-    accuracy: Series | None = None  # of the validation where there is one
 
 
 def read_history(history: Any) -> History:
-    """Return the history of a list, a mapping of columns, a list of mappings, a Keras History or a file."""
+    """Return the history of a list, a mapping of columns, a list of mappings, a table, a Keras History or a file."""
     if isinstance(history, History):
         return history
     if isinstance(history, str | Path):
         return _read_file(Path(history))
+    if hasattr(history, "columns") and hasattr(history, "shape"):
+        return _from_frame(history)
     history = getattr(history, "history", history)  # what Keras's fit() returns
     if isinstance(history, Mapping):
-        return _from_columns(history, "`history`")
-    values = list(history) if isinstance(history, Iterable) else [history]
+        return from_columns(history, "`history`")
+    values = as_list(history)
     if values and all(isinstance(value, Mapping) for value in values):
-        return _from_columns(_columns_of(values), "`history`")
-    return History(_series(values, "`history`"))
+        return from_rows(values, "`history`")
+    return _alone(values, "`history`")
+
+
+def _alone(values: list[Any], source: str) -> History:
+    losses, unit = series(values, source)
+    return History(losses, unit_in_last_place=unit)
+
+
+def _from_frame(frame: Any) -> History:
+    """Read a table of pandas or polars, known by its columns; its nan may be an empty cell of a CSV file."""
+    columns = {str(name): list(frame[name]) for name in frame.columns}
+    return from_columns({name: [_filled(value) for value in values] for name, values in columns.items()}, "`history`")
+
+
+def _filled(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _read_file(path: Path) -> History:
@@ -80,12 +60,12 @@ def _read_file(path: Path) -> History:
             prefix = "val_" if event.parent.name in VALIDATION_FOLDERS else ""
             for tag, values in read_scalars(event).items():
                 columns.setdefault(prefix + tag, []).extend(values)
-        return _from_columns(columns, str(path))
+        return from_columns(columns, str(path))
     if not path.exists():
         message = f"`history` names the file {path}, which does not exist."
         raise SourceError(message)
     if "tfevents" in path.name:
-        return _from_columns(read_scalars(path), str(path))
+        return from_columns(read_scalars(path), str(path))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -108,14 +88,15 @@ def _from_json(text: str, path: Path) -> History:
         # Hugging Face's trainer_state.json keeps its lines under this key
         whole = whole.get("log_history", whole)
     if isinstance(whole, Mapping):
-        if all(isinstance(values, list) for values in whole.values()):
-            return _from_columns(whole, str(path))
+        if any(isinstance(values, list | Mapping) for values in whole.values()):
+            return from_columns(whole, str(path))
         whole = [whole]
     if not isinstance(whole, list):
         whole = [whole]
     if whole and all(isinstance(entry, Mapping) for entry in whole):
-        return _from_columns(_columns_of(whole), str(path))
-    return History(_series(whole, str(path)))
+        return from_rows(whole, str(path))
+    # JSON has no nan: json.dumps of many a language writes null for it
+    return _alone(["nan" if value is None else value for value in whole], str(path))
 
 
 def _json_line(line: str, number: int, path: Path) -> Any:
@@ -130,69 +111,32 @@ def _json_line(line: str, number: int, path: Path) -> Any:
 
 def _from_csv(text: str, path: Path) -> History:
     lines = [line for line in text.splitlines() if line.strip()]
-    separator = next((sign for sign in "\t;," if sign in lines[0]), ",")
-    rows = list(csv.reader(lines, delimiter=separator))
+    separator = next((sign for sign in "\t;," if sign in lines[0]), "")
+    rows = list(csv.reader(lines, delimiter=separator or ","))
+    by_spaces = [line.split() for line in lines]
+    if not separator and len(by_spaces[0]) > 1 and _same_kind(by_spaces):
+        rows = by_spaces
+    if separator == ";":
+        # where a comma divides the digits, columns are divided by semicolons
+        rows = [rows[0], *([cell.replace(",", ".") for cell in row] for row in rows[1:])]
     if all(_is_number(cell) for cell in rows[0]):
         if len(rows[0]) > 1:
             message = (
                 f"`history` {path} has {len(rows[0])} columns and no names; name them in the first line (loss, ...)."
             )
             raise SourceError(message)
-        return History(_series([row[0] for row in rows], str(path)))
+        return _alone([row[0] for row in rows], str(path))
     names = [name.strip() for name in rows[0]]
-    return _from_columns(_columns_of([dict(zip(names, row, strict=False)) for row in rows[1:]]), str(path))
-
-
-def _columns_of(rows: list[Any]) -> dict[str, list[Any]]:
-    """Return columns of a list of mappings; a row without a column, or with an empty cell, adds nothing to it."""
-    columns: dict[str, list[Any]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if value is not None and value != "":
-                columns.setdefault(str(name), []).append(value)
-    return columns
-
-
-def _from_columns(columns: Mapping[Any, Any], source: str) -> History:
-    loss = _pick(columns, LOSS_NAMES)
-    validation, accuracy = _pick(columns, VALIDATION_NAMES), _pick(columns, ACCURACY_NAMES)
-    if loss is None and validation is not None:
-        loss, validation = validation, None
-    if loss is None:
-        if len(columns) != 1:
-            names = ", ".join(map(str, list(columns)[:COLUMNS_SHOWN])) or "none"
-            message = f"`history` must have a column of losses named loss or train_loss; {source} has {names}."
-            raise SourceError(message)
-        loss = next(iter(columns))
-    return History(
-        _series(columns[loss], source),
-        None if validation is None else _series(columns[validation], source),
-        None if accuracy is None else _series(columns[accuracy], source),
-    )
-
-
-def _pick(columns: Mapping[Any, Any], names: tuple[str, ...]) -> Any:
-    """Return the column of the first name that is there, spelled in any way: Loss/train, train_loss, ..."""
-    spelled = {"".join(sign for sign in str(column).lower() if sign.isalnum()): column for column in reversed(columns)}
-    return next((spelled[name] for name in names if name in spelled), None)
-
-
-def _series(values: Any, source: str) -> Series:
-    numbers = []
-    for place, value in enumerate(values, 1):
-        try:
-            if isinstance(value, bool | np.bool_):
-                raise TypeError
-            numbers.append(float(value.replace("−", "-") if isinstance(value, str) else value))
-        except (TypeError, ValueError):
-            message = (
-                f"`history` must hold one loss per step; entry {place} of {source} is {value!r}, which is no number."
-            )
-            raise (OptionError if isinstance(value, str) else DtypeError)(message) from None
-    if not numbers:
-        message = f"`history` must hold at least one loss; {source} has none."
+    if len(rows) == 1:
+        message = f"`history` {path} has a first line, {lines[0][:40]!r}, and no loss below it."
         raise SourceError(message)
-    return np.array(numbers, dtype=np.float64)
+    return from_rows([dict(zip(names, row, strict=False)) for row in rows[1:]], str(path))
+
+
+def _same_kind(rows: list[list[str]]) -> bool:
+    """Return whether all lines have as many words as the first, which are all names or all numbers."""
+    kinds = {_is_number(word) for word in rows[0]}
+    return len(kinds) == 1 and all(len(row) == len(rows[0]) for row in rows)
 
 
 def _is_number(cell: str) -> bool:

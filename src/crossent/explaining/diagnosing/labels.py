@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from crossent.explaining.diagnosing.book import Suspect, consistent, suspect
-from crossent.explaining.diagnosing.case import USUAL_IGNORED, Case, Labels, Rows
+from crossent.explaining.diagnosing.case import USUAL_IGNORED, Case, Labels, Rows, log_sum_exp
+from crossent.explaining.diagnosing.precision import between
 from crossent.explaining.digits import compact
 
 SUM_TOLERANCE = 1e-3
@@ -17,6 +18,8 @@ def labels(case: Case) -> Iterator[Suspect]:
     """Yield what the targets say, alone and next to the outputs."""
     if case.targets is None:
         return
+    if case.refusal:
+        yield suspect("CE137", 0.975, case.refusal)
     if case.targets.labels is not None:
         yield from _ids(case, case.targets.labels)
     elif case.targets.dense is not None:
@@ -38,7 +41,10 @@ def _ids(case: Case, ids: Labels) -> Iterator[Suspect]:
         return
     if case.classes is None or case.classes < 1:
         return
-    yield from _outside(case, np.unique(ids[~ignored]), case.classes)
+    outside = list(_outside(case, np.unique(ids[~ignored]), case.classes))
+    yield from outside
+    if outside:
+        return  # what is left of them is no class of its own
     counted = ids[case.counted]
     if len(counted) >= FEWEST and len(np.unique(counted)) == 1 and case.classes > 1:
         yield consistent("CE132", 0.6, f"all {len(counted)} targets that count are class {counted[0]}")
@@ -68,16 +74,28 @@ def _distributions(case: Case, dense: Rows) -> Iterator[Suspect]:
         )
         return
     low, high = float(dense.min()), float(dense.max())
-    if (low < 0.0 or high > 1.0) and (case.link == "sigmoid" or low < 0.0):
+    if low < 0.0 and case.link == "softmax":
+        yield suspect("CE136", 0.985, _negative(case, dense, low, high))
+        return
+    if low < 0.0 or (high > 1.0 and case.link == "sigmoid"):
         yield suspect("CE105", 0.985, f"the targets lie in [{compact(low)}, {compact(high)}], not in [0, 1].")
         return
     if case.link == "softmax" and dense.shape[1] > 1:
         sums = dense.sum(axis=1)
         if bool((abs(sums - 1.0) > SUM_TOLERANCE).any()):
-            yield suspect("CE004", 0.96, f"rows of the targets sum to {sums.min():.4g} to {sums.max():.4g}, not 1.")
+            yield suspect("CE004", 0.96, f"rows of the targets sum to {between(sums.min(), sums.max())}, not 1.")
             return
     if len(dense) >= FEWEST and bool((dense == dense[0]).all()) and bool(((dense == 0.0) | (dense == 1.0)).all()):
         yield consistent("CE132", 0.6, f"all {len(dense)} targets are the same")
+
+
+def _negative(case: Case, dense: Rows, low: float, high: float) -> str:
+    said = f"the targets lie in [{compact(low)}, {compact(high)}], not in [0, 1]"
+    if high > 0.0 or bool((abs(log_sum_exp(dense, 1)) > SUM_TOLERANCE).any()):
+        return f"{said}."
+    divergence = case.function is not None and case.function.divergence
+    way = f"{case.function.name} takes them with log_target=True" if divergence and case.function else "give their exp"
+    return f"{said}, and their exponentials sum to 1: these are log-probabilities; {way}."
 
 
 def _impossible(case: Case) -> Iterator[Suspect]:

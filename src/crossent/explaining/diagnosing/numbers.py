@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from crossent.explaining.diagnosing import constants
-from crossent.explaining.diagnosing.book import Suspect, consistent
+from crossent.explaining.diagnosing.book import Suspect, consistent, of_probabilities
 from crossent.explaining.diagnosing.case import Case
 from crossent.explaining.diagnosing.curve import settled
+from crossent.explaining.diagnosing.precision import shown
 from crossent.explaining.digits import compact
 
 EXACT = 2e-6  # relative: a float32 mean is no closer to its constant
@@ -17,6 +18,11 @@ NEAR = 0.02  # of a training run: within the noise of a batch (the rule book's +
 HISTORY_TRUST = 0.8  # a level read off a curve says a little less than a number copied with all its digits
 TINY_NATS = 1e-5
 SIMPLE = 12  # the largest denominator of a simple fraction
+# below ln K most losses are ordinary: there only these denominators, and only of the usual clips
+ROUND = (2, 3, 4, 5, 10)
+USUAL_CLIP = 0.95  # the least prior of one
+BARE_FLOOR = 2.5  # the class count not told: more than ten classes cost a model that knows nothing
+OTHERS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,15 @@ def numbers(case: Case) -> Iterator[Suspect]:
     elif loss <= 0.0:
         yield from _not_positive(case, loss)
     else:
+        clips = []
         for guess in _narrowed(case, _guesses(case, loss)):
             closeness = _closeness(loss, guess, tolerance)
-            if closeness:
+            if closeness and guess.code == "CE110":
+                clips.append((trust * guess.prior * closeness, guess))
+            elif closeness:
                 yield _suspect(loss, guess, trust * guess.prior * closeness, case)
+        if clips:
+            yield _clip(case, loss, clips)
         yield from _shares_of_clips(case, loss, trust, tolerance)
         yield from _far_above(case, loss, trust)
 
@@ -63,13 +74,33 @@ def _closeness(loss: float, guess: _Guess, tolerance: float) -> float:
 
 
 def _suspect(loss: float, guess: _Guess, weight: float, case: Case) -> Suspect:
+    evidence = [_meets(loss, guess)]
+    if case.classes is None:
+        evidence.append("the class count was not given: it was guessed from the number")
+    found = consistent(guess.code, weight, f"{shown(loss, 8)} is {guess.what}", evidence, [_ordinary(loss)])
+    return of_probabilities(found) if guess.code == "CE005" and case.wants == "probs" else found
+
+
+def _clip(case: Case, loss: float, clips: list[tuple[float, _Guess]]) -> Suspect:
+    """Return one finding of all clips and shares that give this number: 3/4 at 1e-6 is 3/10 at 1e-15."""
+    clips = sorted(clips, key=lambda one: -one[0])
+    (weight, first), others = clips[0], [guess for _, guess in clips[1:]]
+    why = f"{shown(loss, 8)} is {first.what}"
+    if case.function is not None and math.isinf(case.function.cap_nats):
+        why += f"; {case.function.name} itself clips nothing: a clip would lie before it"
+    more = [f"and {len(others) - OTHERS_SHOWN} more such pairs"] * (len(others) > OTHERS_SHOWN)
+    rivals = [_ordinary(loss), *(guess.what for guess in others[:OTHERS_SHOWN]), *more]
+    return consistent("CE110", weight, why, [_meets(loss, first)], rivals)
+
+
+def _meets(loss: float, guess: _Guess) -> str:
     distance = abs(loss / guess.value - 1.0)
     close = "to all digits given" if distance < EXACT or loss == guess.value else f"within {compact(100 * distance)} %"
-    evidence = [f"{guess.what} = {guess.value:.6g}; {loss:.8g} meets it {close}"]
-    if case.classes is None and guess.code != "CE110":
-        evidence.append("the class count was not given: it was guessed from the number")
-    ordinary = f"an ordinary loss of {loss:.4g}, −log {compact(math.exp(-loss))}"
-    return consistent(guess.code, weight, f"{loss:.8g} is {guess.what}", evidence, [ordinary])
+    return f"{guess.what} = {guess.value:.6g}; {shown(loss, 8)} meets it {close}"
+
+
+def _ordinary(loss: float) -> str:
+    return f"an ordinary loss of {loss:.4g}, −log {compact(math.exp(-loss))}"
 
 
 def _guesses(case: Case, loss: float) -> Iterator[_Guess]:
@@ -85,7 +116,7 @@ def _guesses(case: Case, loss: float) -> Iterator[_Guess]:
         yield _Guess(
             "CE110", cap.nats, f"the largest loss of a row clipped at {cap.clip} ({cap.where})", 0.9 * cap.prior
         )
-        for part in range(2, SIMPLE + 1):
+        for part in _parts(case, loss, cap):
             for share in range(1, part):
                 if math.gcd(share, part) == 1:
                     what = f"{share}/{part} of the rows impossible and clipped at {cap.clip} ({cap.where})"
@@ -95,6 +126,17 @@ def _guesses(case: Case, loss: float) -> Iterator[_Guess]:
                 if 0.0 < share < 1.0:
                     what = f"the share of class {name}, {share:.6g}, clipped at {cap.clip} ({cap.where})"
                     yield _Guess("CE110", cap.nats * float(share), what, 0.95 * cap.prior)
+
+
+def _parts(case: Case, loss: float, cap: constants.Cap) -> tuple[int, ...]:
+    """Return the denominators of shares that are worth a guess: with all of them any number is near one."""
+    if loss > _floor(case):
+        return tuple(range(2, SIMPLE + 1))
+    return ROUND if cap.prior >= USUAL_CLIP else ()
+
+
+def _floor(case: Case) -> float:
+    return math.log(case.classes) if case.classes is not None and case.classes > 1 else BARE_FLOOR
 
 
 def _guesses_for(classes: int, case: Case, trust: float) -> Iterator[_Guess]:
@@ -173,9 +215,8 @@ def _narrowed(case: Case, guesses: Iterator[_Guess]) -> Iterator[_Guess]:
 
 def _shares_of_clips(case: Case, loss: float, trust: float, tolerance: float) -> Iterator[Suspect]:
     """Yield the weakest match: any share of impossible rows would do, so this one only says which shares they are."""
-    # the class count not told, 2.5 is more than ten classes cost a model that knows nothing
-    floor = math.log(case.classes) if case.classes is not None and case.classes > 1 else 2.5
-    usual = [cap for cap in constants.CAPS if cap.prior >= 0.95]
+    floor = _floor(case)
+    usual = [cap for cap in constants.CAPS if cap.prior >= USUAL_CLIP]
     if case.function is not None and math.isfinite(case.function.cap_nats):
         usual = [cap for cap in usual if math.isclose(cap.nats, case.function.cap_nats)] or usual
     if not 1.05 * floor < loss <= usual[-1].nats * 1.001 or (
@@ -185,13 +226,24 @@ def _shares_of_clips(case: Case, loss: float, trust: float, tolerance: float) ->
     shares = [f"{compact(100 * loss / cap.nats)} % at {cap.clip} ({cap.where})" for cap in usual if loss <= cap.nats]
     if not shares:
         return
-    why = f"{loss:.8g} is a share of impossible rows (a base rate, if the answers are hard) times −ln of a clip"
+    why = f"{shown(loss, 8)} is a share of impossible rows (a base rate, if the answers are hard) times −ln of a clip"
     evidence = ["the share that each clip would need: " + "; ".join(shares)]
     yield consistent("CE110", 0.38 * trust, why, evidence, [f"an ordinary loss of {loss:.4g}, worse than guessing"])
 
 
 def _far_above(case: Case, loss: float, trust: float) -> Iterator[Suspect]:
-    if case.classes is None or case.classes < 2 or loss <= 3.0 * math.log(case.classes):
+    function = case.function
+    if function is not None and (function.positive_weight or not function.told_in_full):
+        return  # weighted losses are as large as their weights
+    if case.classes is None:
+        largest = constants.USUAL_CLASSES[-1]
+        if loss > 1.5 * math.log(largest):
+            why = f"{shown(loss, 6)} is more than a uniform guess costs over the largest vocabularies, ln {largest} = "
+            why += f"{math.log(largest):.4g}"
+            yield consistent("CE123", 0.3 * trust, why)
+            yield consistent("CE117", 0.25 * trust, f"{why}, but not more than many rows together do")
+        return
+    if case.classes < 2 or loss <= 3.0 * math.log(case.classes):
         return
     ratio = loss / math.log(case.classes)
     why = f"{loss:.6g} is {compact(ratio)} times ln {case.classes} = {math.log(case.classes):.4g}"
@@ -224,14 +276,16 @@ def _not_positive(case: Case, loss: float) -> Iterator[Suspect]:
         yield consistent("CE111", 0.8, "exactly 0 is what a softmax over one unit costs")
         yield consistent("CE132", 0.5, "exactly 0 is what always answering the only class costs")
         return
-    size = f"{loss:.6g} is below 0, where no cross-entropy of probabilities and targets in [0, 1] lies"
+    size = f"{shown(loss, 6)} is below 0, where no cross-entropy of probabilities and targets in [0, 1] lies"
     if loss >= -TINY_NATS:
-        yield consistent("CE106", 0.9, f"{loss:.3g} is −log of a little more than 1")
+        yield consistent("CE106", 0.9, f"{shown(loss, 3)} is −log of a little more than 1")
         return
     binary = function is not None and function.link == "sigmoid"
     takes_logs = function is not None and function.wants == "log_probs"
     if loss >= -1.0:
-        yield consistent("CE104", 0.2 if binary else 0.9, f"{loss:.6g} lies in [−1, 0], as −q of the true class does")
+        yield consistent(
+            "CE104", 0.2 if binary else 0.9, f"{shown(loss, 6)} lies in [−1, 0], as −q of the true class does"
+        )
     yield consistent("CE105", 0.95 if binary else 0.2 if takes_logs else 0.8 if loss < -1.0 else 0.5, size)
     yield consistent("CE126", 0.2 if binary else 0.9 if takes_logs else 0.7 if loss < -1.0 else 0.4, size)
     yield consistent("CE129", 0.45, size)

@@ -1,8 +1,9 @@
 """From what a person passes to a Case, or one sentence that says why not. No array library is imported but NumPy."""
 
+import functools
 import math
 import operator
-from decimal import Decimal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,14 +12,18 @@ from numpy.typing import NDArray
 
 from crossent.errors import DtypeError, OptionError, RangeError, ShapeError
 from crossent.explaining.diagnosing.case import Case, Outputs, Rows, Targets, log_sum_exp
-from crossent.explaining.diagnosing.functions import Function, function_named
+from crossent.explaining.diagnosing.functions import Function, function_named, with_options
 from crossent.explaining.diagnosing.history import read_history
+from crossent.explaining.diagnosing.precision import written
+from crossent.explaining.diagnosing.refusals import refusal
 
 Said = Literal["logits", "probs"] | None
 
 # a diagnosis inside a training loop looks at this many numbers at most: 2**20 took 42 to 84 ms on a busy core of a
 # 2-core cloud machine, 64 rows of 10 classes 0.5 ms (2026-11-24)
 MOST_NUMBERS = 1 << 20
+# what a loss module of torch or Keras tells of itself
+MODULE_OPTIONS = ("reduction", "label_smoothing", "ignore_index", "from_logits", "weight", "pos_weight", "log_target")
 
 
 def read_case(
@@ -48,16 +53,23 @@ def read_case(
             "Type 2 for one sigmoid output, which tells two classes apart."
         )
         raise OptionError(message)
+    if class_weight is None and known is not None and known.weight:
+        # `reduced` asks whether they are those of the classes
+        weight = np.array(known.weight)
     given_ignored = known.ignore_index if known is not None else None
     ignored = given_ignored if ignore_index is None else _integer(ignore_index, "ignore_index")
     found, aims, note = _read_batch(outputs, said, targets, count, known, ignored)
+    if known is not None and known.log_targets and aims is not None and aims.dense is not None:
+        aims = Targets(None, np.exp(aims.dense))
     if found is not None:
         width = found.values.shape[1]
+        if known is not None and len(known.positive_weight) not in (0, 1, width):
+            known = replace(known, told_in_full=False)
         one_unit = width == 1 and (count == 2 or (known is not None and known.link == "sigmoid"))
         if count is not None and count != width and not one_unit and not note:
             note = f"outputs of shape {found.shape} have {width} classes on axis {found.class_axis}, where {count} were named"
         count = 2 if one_unit else width
-        if weight is not None and not one_unit:
+        if weight is not None and class_weight is not None and not one_unit:
             weight = _read_positive(weight, "class_weight", count)
     return Case(
         function=known,
@@ -71,26 +83,29 @@ def read_case(
         class_weight=weight,
         ignore_index=ignored,
         shape_note=note,
+        refusal=refusal(known, outputs, targets),
     )
 
 
 def read_loss(loss: Any) -> tuple[float, float]:
     """Return a loss and one unit in the last place of it as written: 2.30 is known to 0.01."""
     try:
-        if isinstance(loss, bool | np.bool_):
-            raise TypeError
-        number = float(loss.strip().replace("−", "-") if isinstance(loss, str) else loss)
+        return written(loss)
     except (TypeError, ValueError, RuntimeError):  # torch: a tensor with more than one element
         message = f'`loss` must be one number, such as 2.3026, or "inf" or "nan"; got {loss!r}.'
         raise OptionError(message) from None
-    if not math.isfinite(number):
-        return number, 0.0
-    text = loss.strip().replace("−", "-") if isinstance(loss, str) else repr(number)
-    return number, float(Decimal(1).scaleb(int(Decimal(text.replace("_", "")).as_tuple().exponent)))
 
 
 def read_classes(classes: Any) -> int:
-    """Return the class count."""
+    """Return the class count; "10" and 10.0 are 10."""
+    if isinstance(classes, str):
+        try:
+            classes = int(classes)
+        except ValueError:
+            message = f"`classes` must be the number of classes, such as 10; got {classes!r}."
+            raise OptionError(message) from None
+    if isinstance(classes, float | np.floating) and float(classes).is_integer():
+        classes = int(classes)
     number = _integer(classes, "classes")
     if number < 1:
         message = f"`classes` must be the number of classes, at least 1; got {number}."
@@ -104,17 +119,12 @@ def read_function(function: Any) -> Function:
         return function
     if isinstance(function, str):
         return function_named(function)
+    if isinstance(function, functools.partial):
+        return with_options(read_function(function.func), function.keywords)
     owner = type(function) if not hasattr(function, "__name__") else function
     module = str(getattr(owner, "__module__", ""))
-    found = function_named(f"{module}.{owner.__name__}")
-    options = {
-        "reduction": getattr(function, "reduction", None),
-        "label_smoothing": getattr(function, "label_smoothing", None) or None,
-        "ignore_index": getattr(function, "ignore_index", None),
-        "from_logits": getattr(function, "from_logits", None),
-    }
-    told = ", ".join(f"{name}={value!r}" for name, value in options.items() if value is not None)
-    return function_named(f"{found.name}({told})")
+    options = {name: getattr(function, name, None) for name in MODULE_OPTIONS}
+    return with_options(function_named(f"{module}.{owner.__name__}"), options)
 
 
 def to_numpy(values: Any, argument: str) -> tuple[NDArray[Any], str, bool]:
@@ -185,6 +195,7 @@ def _read_batch(
             other_axes=tuple((other, wide.sum(axis=other).ravel()) for other in others),
             other_log_axes=tuple((other, log_sum_exp(wide, other).ravel()) for other in others),
             complete=whole,
+            count=max(1, math.prod(tuple(getattr(outputs, "shape", ())) or array.shape) // array.shape[axis]),
             said=said,
         )
     return found, None if aims is None else _fit(aims, array.shape, axis, function), note

@@ -45,7 +45,8 @@ def _headline(diagnosis: Diagnosis, sheet: Paper) -> list[str]:
     if diagnosis.rows is not None:
         seen.append(f"{diagnosis.rows} rows")
     if diagnosis.steps is not None:
-        seen.append(f"a history of {diagnosis.steps} steps")
+        left_out = f" ({diagnosis.steps_left_out} rows without a loss left out)" * bool(diagnosis.steps_left_out)
+        seen.append(f"a history of {diagnosis.steps} steps{left_out}")
     if seen:
         lines += sheet.wrap("looked at " + ", ".join(seen), indent=" ", hanging="   ")
     if diagnosis.references:
