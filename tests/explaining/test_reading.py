@@ -95,12 +95,11 @@ def test_nothing_of_the_caller_is_written() -> None:
             [[0.1, 0.9], [1.0]],
             {},
             ShapeError,
-            "`prediction` must be one row of numbers, shape (classes,); got rows of different lengths.",
+            "`prediction` must have equally many numbers in each row; row 0 has 2, row 1 has 1.",
         ),
         (0.5, Q, {}, ShapeError, "`target` must be one row of numbers, shape (classes,); got shape ()."),
         (True, Q, {}, DtypeError, "`target` must be a class id or one number per class; got True."),
         (0, [1j, 0], {}, DtypeError, "`prediction` must hold real numbers; got dtype complex128."),
-        (0, ["0.1", "0.9"], {}, DtypeError, "`prediction` must hold real numbers; got dtype <U3."),
         (
             0,
             "0.4 -0.1 0.7",

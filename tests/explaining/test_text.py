@@ -161,7 +161,7 @@ def test_logits_show_their_logits_and_their_normalizer() -> None:
     assert text.splitlines()[0].endswith("4 classes from logits, natural log")
     assert " ★     0         1        2   0.705" in text
     assert "       1         0     −inf       0" in text
-    assert "          = log Σ exp zⱼ − z = 2.349 − 2 = 0.349012… nats = 0.503518… bits\n" in text
+    assert "          = log Σ exp zⱼ − z = 2.349012… − 2 = 0.349012… nats = 0.503518… bits\n" in text
     assert "expects logits" not in text
 
 

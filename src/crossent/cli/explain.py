@@ -1,5 +1,6 @@
 """``crossent explain``: a prediction or a few, explained on the terminal or in another form."""
 
+import dataclasses
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -7,14 +8,13 @@ from typing import Annotated
 
 import typer
 
-from crossent.errors import OptionError, RangeError, ShapeError
-from crossent.explaining.digits import compact
+from crossent.cli.explain_input import check_sums, check_typed, typed
+from crossent.errors import CrossentError, LabelError, OptionError, ShapeError
 from crossent.explaining.explanation import Explanation
 from crossent.explaining.explanation import explain as explain_prediction
+from crossent.explaining.paper import paper
 
-NEXT = " Next: --bits --packages --latex --json, or  crossent explore"
-# Off by more than this, numbers were not probabilities with a digit lost, but something else.
-FAR_FROM_ONE = 0.5
+NEXT = "Next: --bits --packages --latex --json, or  crossent explore"
 
 
 class KindOption(StrEnum):
@@ -56,10 +56,16 @@ def explain(
             callback=_no_option,
         ),
     ],
-    kind: Annotated[KindOption, typer.Option(help="What the numbers of PREDICTION are.")] = KindOption.PROBS,
-    base: Annotated[BaseOption, typer.Option(help="Base of the logarithm: nats, bits or hartleys.")] = BaseOption.E,
+    kind: Annotated[
+        str, typer.Option(help="What the numbers of PREDICTION are.", metavar="[probs|logits|log-probs|auto]")
+    ] = KindOption.PROBS.value,
+    base: Annotated[
+        str, typer.Option(help="Base of the logarithm: nats, bits or hartleys.", metavar="[e|2|10]")
+    ] = BaseOption.E.value,
     names: Annotated[str | None, typer.Option(help="One name per class, separated by commas.")] = None,
-    smoothing: Annotated[float, typer.Option(help="Share of the target spread evenly over the classes.")] = 0.0,
+    smoothing: Annotated[
+        str, typer.Option(help="Share of the target spread evenly over the classes.", metavar="SHARE")
+    ] = "0",
     weights: Annotated[str | None, typer.Option(help="One weight per class.")] = None,
     prior: Annotated[str | None, typer.Option(help="The share of each class, as a baseline.")] = None,
     bits: Annotated[bool, typer.Option("--bits", help="Add each class's code word.")] = False,
@@ -77,18 +83,26 @@ def explain(
     if as_latex + as_markdown + as_json > 1:
         message = "--latex, --markdown and --json are three forms of one answer: ask for one of them."
         raise OptionError(message)
-    explanation = explain_prediction(
-        target,
-        prediction,
-        kind=kind.value.replace("-", "_"),
-        base=base.value,
-        class_names=None if names is None else [name.strip() for name in names.split(",")],
-        weight=weights,
-        label_smoothing=smoothing,
-        prior=prior,
-        packages=packages,
-    )
-    _check_sense(explanation)
+    read_as = _chosen(context, "--kind", kind.replace("_", "-"), KindOption)
+    unit = _chosen(context, "--base", base, BaseOption)
+    share = _number(context, "--smoothing", smoothing)
+    try:
+        explanation = explain_prediction(
+            target,
+            prediction,
+            kind=read_as.replace("-", "_"),
+            base=unit,
+            class_names=None if names is None else [name.strip() for name in names.split(",")],
+            weight=weights,
+            label_smoothing=share,
+            prior=prior,
+            packages=packages,
+        )
+    except CrossentError as error:
+        if isinstance(error, LabelError | ShapeError):
+            check_typed(target, prediction, read_as)
+        raise type(error)(typed(str(error))) from None
+    check_sums(explanation, target, prediction)
     if html is not None:
         html.write_text(explanation.to_html(), encoding="utf-8")
     if as_json:
@@ -98,26 +112,29 @@ def explain(
     elif as_markdown:
         typer.echo(explanation.to_markdown(), nl=False)
     else:
-        typer.echo(explanation.render(bits=bits))
-        typer.echo(f"\n Wrote {html}" if html is not None else "\n" + NEXT)
+        typer.echo(_as_typed(explanation).render(bits=bits))
+        typer.echo(
+            f"\n Wrote {html}" if html is not None else "\n" + "\n".join(paper(None, None, None).wrap(NEXT, indent=" "))
+        )
 
 
-def _check_sense(explanation: Explanation) -> None:
-    """Refuse what was typed by mistake, though it has an answer in Python: one class, or a sum far from 1."""
-    if explanation.loss_kind == "binary":
-        return
-    if explanation.classes == 1:
-        given = explanation.terms[0].given
-        example = '"0.3 0.7"' if explanation.kind == "probs" else '"0 1.5"'
-        message = (
-            f"`prediction` has one class, {given:.6g}, and softmax gives a single class 1 whatever its logit: type one "
-            f"number for each of two classes or more, such as {example}."
-        )
-        raise ShapeError(message)
-    total = explanation.sum_prediction
-    if explanation.kind != "logits" and abs(total - 1.0) > FAR_FROM_ONE:
-        message = (
-            f"`prediction` sums to {compact(total)}, far from 1, so these are no probabilities of one answer: add "
-            "--kind logits if they are logits, or divide them by their sum."
-        )
-        raise RangeError(message)
+def _chosen(context: typer.Context, option: str, word: str, choices: type[StrEnum]) -> str:
+    if word not in list(choices):
+        context.fail(f"{option} must be one of {', '.join(choices)}; got '{word}'")
+    return word
+
+
+def _number(context: typer.Context, option: str, word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        context.fail(f"{option} must be a number, such as 0.1; got '{word}'")
+
+
+def _as_typed(explanation: Explanation) -> Explanation:
+    """Return the explanation with findings that name what to type, not what to write in Python."""
+    findings = tuple(
+        dataclasses.replace(finding, message=typed(finding.message), advice=typed(finding.advice))
+        for finding in explanation.findings
+    )
+    return dataclasses.replace(explanation, findings=findings)

@@ -58,7 +58,7 @@ def assemble(
     row = predict(given.block(slice(0, 1)), kind, target.loss_kind) if given.single else None
     q, p = sums.q / per_one, sums.p / per_one
     words = huffman(q) if row is not None and target.loss_kind == "categorical" else None
-    terms = make_terms(sums, count, divisor, unit, names, weighing.weight, words)
+    terms = make_terms(sums, count, divisor, unit, names, target.loss_kind, weighing.weight, words)
     shown, rest = select(terms, q if row is None else row.log_q[0], p)
     true_class = None if row is None or target.labels is None else int(target.labels[0])
     shortcut = true_class is not None and weighing.smoothing == 0.0 and denominator > 0.0
@@ -69,6 +69,7 @@ def assemble(
         place = place_of_row(row.log_q[0], q, p, target, names, float(per_row.margins[0]))
     surprisal = None if true_class is None or row is None else -float(row.log_q[0, true_class]) + 0.0
     short = None if surprisal is None or not shortcut else surprisal / unit * (denominator / divisor)
+    answers, packages_note = _packages(packages, target, weighing, row, p, q)
     return Explanation(
         kind=kind,
         kind_reason=reason,
@@ -127,10 +128,14 @@ def assemble(
             target.loss_kind,
             short,
             float(sums.weights) / divisor,
+            0.0 if kind == "logits" else given.sum_tolerance,
         ),
-        packages=_packages(p, q) if packages and row is not None and target.loss_kind == "categorical" else (),
-        findings=find(given, kind, target, names, denominator, count),
-        batch=None if row is not None else make_batch(per_row, sums, target, names, unit, weighing.weight is not None),
+        packages=answers,
+        packages_note=packages_note,
+        findings=find(given, kind, target, names, weighing, reduction, denominator, float(sums.weights)),
+        batch=None
+        if row is not None
+        else make_batch(per_row, sums, target, names, divisor, unit, weights, weighted=weighing.weight is not None),
     )
 
 
@@ -151,9 +156,21 @@ def _prior(prior: Row | None, p: Row, given: Given, target: Target) -> tuple[Row
     return np.clip(p, 0.0, 1.0), "the targets of this batch"
 
 
-def _packages(p: Row, q: Row) -> "tuple[PackageAnswer, ...]":
+def _packages(
+    asked: bool, target: Target, weighing: Weighing, row: Prediction | None, p: Row, q: Row
+) -> "tuple[tuple[PackageAnswer, ...], str]":
+    """Return the answers of other packages, and why there are none where somebody asked for them."""
+    if not asked:
+        return (), ""
+    if row is None:
+        return (), "packages are asked about one row: explain one row of this batch"
+    if target.loss_kind == "binary":
+        return (), "packages are asked about one answer among the classes, not about several labels at once"
+    if weighing.weight is not None:
+        return (), "packages are asked without class weights: leave them out"
     if bool(np.isnan(q).any()):
-        return ()
+        return (), "packages are asked about numbers, and this prediction is none"
     from crossent.peers.by_rule import answers_for
 
-    return answers_for(p.tolist(), q.tolist(), short=True)
+    logits = None if row.kind == "probs" else row.given[0].tolist()
+    return answers_for(p.tolist(), np.clip(q, 0.0, 1.0).tolist(), logits=logits, short=True), ""

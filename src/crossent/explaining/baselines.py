@@ -52,7 +52,13 @@ def compare_with_baselines(
     return Baselines(
         uniform=uniform / unit,
         bits_worse=bits_worse,
-        verdict=_verdict(loss_nats, floor_nats, bits_worse, f"guessing uniformly ({times}log {answers})"),
+        verdict=_verdict(
+            loss_nats,
+            floor_nats,
+            bits_worse,
+            f"guessing uniformly ({times}log {answers})",
+            _perfect(weights, bool(((weight == 0.0) & (sums.p > 0.0)).any())),
+        ),
         prior=None if prior_nats is None else prior_nats / unit,
         prior_bits_worse=None if prior_nats is None else nats_to_bits(loss_nats - prior_nats),
         prior_source=None if prior is None else prior[1],
@@ -116,13 +122,22 @@ def _judge(top_classes: tuple[int, ...], p: Row) -> Guess:
     return "right" if top_classes[0] in _largest(p) else "wrong"
 
 
-def _verdict(loss_nats: float, floor_nats: float, bits_worse: float, uniform: str) -> str:
+def _perfect(weights: float, uncounted: bool) -> str:
+    """Return what a loss of 0 means: not much where class weights are 0."""
+    if weights == 0.0:
+        return "Nothing counts: the class weights of the target are 0."
+    if uncounted:
+        return "Perfect where it counts; the class weights of the rest are 0."
+    return "Perfect: the truth got all of the probability."
+
+
+def _verdict(loss_nats: float, floor_nats: float, bits_worse: float, uniform: str, perfect: str) -> str:
     if math.isnan(loss_nats):
         return "Not a number: it compares with nothing."
     if math.isinf(loss_nats):
         return f"Infinitely worse than {uniform}."
     if loss_nats == 0.0:
-        return "Perfect: the truth got all of the probability."
+        return perfect
     if loss_nats <= floor_nats * FLOOR_REACHED:
         return "Perfect for this target: nothing scores below H(p)."
     if abs(bits_worse) < EQUAL_BITS:

@@ -15,10 +15,19 @@ WORST_SHOWN = 10
 BINS_MOST = 12
 
 
-def make_batch(rows: PerRow, sums: Sums, target: Target, names: tuple[str, ...], unit: float, weighted: bool) -> Batch:
-    """Return the batch's own numbers; `unit` is the base's unit in nats."""
+def make_batch(
+    rows: PerRow,
+    sums: Sums,
+    target: Target,
+    names: tuple[str, ...],
+    divisor: float,
+    unit: float,
+    weights: Row,
+    *,
+    weighted: bool,
+) -> Batch:
+    """Return the batch's own numbers; `divisor` turns sums into the loss, `unit` is the base's unit in nats."""
     losses = rows.losses / unit
-    losses.flags.writeable = False
     count = len(losses)
     amount, denominator = total(losses.tolist()), total(rows.denominators.tolist())
     worst_rows = max(1, count // 100) if count else 0
@@ -39,7 +48,7 @@ def make_batch(rows: PerRow, sums: Sums, target: Target, names: tuple[str, ...],
         worst_percent_rows=worst_rows,
         share_of_worst=worst / amount if 0.0 < amount < math.inf else None,
         histogram=_histogram(losses),
-        target_entropy=_target_entropy(sums, count, target) / unit,
+        target_entropy=_target_entropy(sums, count, target, weights) / divisor / unit,
         losses=losses,
     )
 
@@ -68,10 +77,14 @@ def _histogram(losses: Row) -> Histogram | None:
     return Histogram(tuple(edges.tolist()), tuple(counts.tolist()))
 
 
-def _target_entropy(sums: Sums, count: int, target: Target) -> float:
+def _target_entropy(sums: Sums, count: int, target: Target, weights: Row) -> float:
+    """Return the least sum of losses of one prediction for all rows."""
     if not count:
         return math.nan
-    mean = np.minimum(sums.p / count, 1.0)
     if target.loss_kind == "binary":
-        return float(entropy(yes_and_no(mean)).sum())
-    return float(entropy(mean))
+        mean = np.minimum(sums.p / count, 1.0)
+        return count * float((weights * entropy(yes_and_no(mean))).sum())
+    # sum w P (-log c) is least at c = w P / sum(w P), for the sums P of the targets
+    costs = weights * sums.p
+    whole = float(costs.sum())
+    return whole * float(entropy(np.minimum(costs / whole, 1.0))) if whole > 0.0 else 0.0

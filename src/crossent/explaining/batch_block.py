@@ -28,8 +28,17 @@ def batch(explanation: Explanation, sheet: Paper) -> list[str]:
     if broken:
         lines += sheet.wrap(f"losses: {', '.join(broken)}")
     if not math.isnan(found.target_entropy):
-        lines += sheet.wrap(f"without looking at the inputs the best is {amount(found.target_entropy)}, H(mean target)")
+        lines += sheet.wrap(
+            f"without looking at the inputs the best is {amount(found.target_entropy)}, {_best(explanation)}"
+        )
     return lines + _worst(found, sheet) + (_histogram(found.histogram, sheet) if found.histogram else [])
+
+
+def _best(explanation: Explanation) -> str:
+    if explanation.weighted:
+        return "one prediction for all rows, with these class weights"
+    rows = 0 if explanation.batch is None else explanation.batch.rows
+    return "H(mean target)" if explanation.reduction == "mean" else f"{rows} × H(mean target)"
 
 
 def _worst(found: Batch, sheet: Paper) -> list[str]:
@@ -50,7 +59,10 @@ def _histogram(histogram: Histogram, sheet: Paper) -> list[str]:
     lines = sheet.wrap("how many rows lose how much")
     edges = [amount(edge) for edge in histogram.edges]
     widest, numbers = max(map(len, edges)), max(len(str(count)) for count in histogram.counts)
-    bar = max(1, min(BAR, sheet.width - 2 * widest - numbers - len("      to     ")))
+    bar = min(BAR, sheet.width - 2 * widest - numbers - len("      to       "))
+    if bar < 1:
+        rows = zip(edges, edges[1:], histogram.counts, strict=False)
+        return lines + [line for low, high, count in rows for line in sheet.wrap(f"{low} to {high}: {count}")]
     for place, count in enumerate(histogram.counts):
         # a bin with few rows still shows: a bar of 0 is a bin without any
         length = max(round(bar * count / most), 1) if count else 0

@@ -5,7 +5,7 @@ import math
 from crossent.explaining.digits import amount, compact, signed
 from crossent.explaining.explanation import Explanation
 from crossent.explaining.names import shorten
-from crossent.explaining.paper import Paper
+from crossent.explaining.paper import Paper, columns
 
 ROAD = 18  # dashes from perfect to the worse of uniform and you, shared out to scale
 VECTOR_MOST = 12  # numbers that still make a readable vector
@@ -111,6 +111,8 @@ def checks(explanation: Explanation, sheet: Paper) -> list[str]:
 
 def _packed(names: list[str], sheet: Paper) -> list[str]:
     """Return the identities that hold, as many on a line as fit whole."""
+    if any(len("   holds: ;") + columns(sheet.write(name)) > sheet.width for name in names):
+        return sheet.wrap(f"holds: {'; '.join(names)}")
     lines = ["   holds: " + sheet.write(names[0])]
     for name in map(sheet.write, names[1:]):
         if len(lines[-1]) + 3 + len(name) < sheet.width:

@@ -17,7 +17,7 @@ def codes(explanation: Explanation, sheet: Paper) -> list[str]:
     table = [["class", "p", "q", "−log₂ q", "bits", "word"]]
     table += [
         [
-            shorten(term.name),
+            sheet.name(shorten(term.name)),
             compact(term.p),
             compact(term.q),
             amount(term.ideal_bits),
@@ -30,7 +30,13 @@ def codes(explanation: Explanation, sheet: Paper) -> list[str]:
     widths = [max(columns(row[place]) for row in written) for place in range(len(table[0]))]
     for row in written:
         cells = [sheet.pad(cell, widths[place], right=place < 5) for place, cell in enumerate(row)]
-        lines.append(f"   {'  '.join(cells)}".rstrip()[: sheet.width])
+        lines.append(f"   {'  '.join(cells)}".rstrip())
+    if any(columns(line) > sheet.width for line in lines):
+        named = ("", " p ", ", q ", ", ideal ", ", bits ", ", word ")
+        lines = sheet.wrap("Bits and codes", indent=" ")
+        for row in written[1:]:
+            text = "".join(name + cell for name, cell in zip(named, row, strict=True) if cell)
+            lines += sheet.wrap(text, hanging="     ")
     if explanation.rest is not None:
         lines += sheet.wrap(f"... {explanation.rest.count} more")
     mean, under = amount(explanation.codes.mean_bits), amount(explanation.codes.mean_bits_under_target)

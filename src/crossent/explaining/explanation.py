@@ -98,6 +98,7 @@ class Explanation:
     unseen: Unseen | None
     checks: tuple[Check, ...]
     packages: "tuple[PackageAnswer, ...]"  # what other packages answer here; empty unless asked for
+    packages_note: str  # why they are empty although asked for
     findings: tuple[Finding, ...]
     batch: Batch | None  # None for one row
 
@@ -250,7 +251,7 @@ def explain(
     Parameters
     ----------
     target : int, sequence of numbers, or str
-        One row: a class id in [0, classes), a name of `class_names`, or a distribution, one-hot or soft, shape
+        One row: a class id in [0, classes), a name of `class_names` (a text that is one is no id), or a distribution, one-hot or soft, shape
         (classes,). A batch: class ids or names, shape (rows,), or distributions, shape (rows, classes). 0s and 1s
         that do not sum to 1 are several labels at once: each class is a yes or no, under binary cross-entropy.
         As text: "0", "cat", "1 0 0 0 0"; rows of a batch end with a semicolon or a line.
@@ -315,6 +316,8 @@ def explain(
     check_domain(given, read_as)
     names = read_names(class_names, given.classes)
     truth = read_target(target, given, names, class_names is not None)
+    if truth.by_number:
+        reason += "; the target is read as the name of a class, not as its number"
     weighing = Weighing(check_smoothing(label_smoothing), read_weight(weight, given.classes))
     over = read_reduction(reduction)
     frequencies = read_prior(prior, given.classes, truth.loss_kind)

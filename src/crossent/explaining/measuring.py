@@ -40,6 +40,7 @@ class Prediction:
     q: Rows
     log_q: Rows  # in nats
     log_not_q: Rows | None  # log(1 - q), for several labels
+    not_q: Rows | None  # 1 - q, for several labels: where q rounds to 1, only the logit still has it
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Sums:
     p: Row
     q: Row
     surprisal: Row
+    surprisal_no: Row  # -log(1 - q), for several labels; else 0
     contribution: Row
     grad_logit: Row
     grad_prob: Row
@@ -98,16 +100,20 @@ def predict(given: Rows, kind: Kind, loss_kind: LossKind) -> Prediction:
     with np.errstate(divide="ignore", under="ignore"):
         if loss_kind == "binary":
             if kind == "logits":
-                return Prediction(given, kind, loss_kind, sigmoid(given), -softplus(-given), -softplus(given))
-            q = np.asarray(np.exp(given)) if kind == "log_probs" else given
-            log_q = given if kind == "log_probs" else np.asarray(np.log(given))
-            log_not_q = np.log(-np.expm1(given)) if kind == "log_probs" else np.log1p(-given)
-            return Prediction(given, kind, loss_kind, q, log_q, np.asarray(log_not_q))
+                log_q, log_not_q = -softplus(-given), -softplus(given)
+                return Prediction(given, kind, loss_kind, sigmoid(given), log_q, log_not_q, sigmoid(-given))
+            if kind == "log_probs":
+                not_q = np.asarray(-np.expm1(given))
+                return Prediction(
+                    given, kind, loss_kind, np.asarray(np.exp(given)), given, np.asarray(np.log(not_q)), not_q
+                )
+            log_q, log_not_q = np.asarray(np.log(given)), np.asarray(np.log1p(-given))
+            return Prediction(given, kind, loss_kind, given, log_q, log_not_q, np.asarray(1.0 - given))
         if kind == "logits":
-            return Prediction(given, kind, loss_kind, softmax(given), log_softmax(given), None)
+            return Prediction(given, kind, loss_kind, softmax(given), log_softmax(given), None, None)
         if kind == "log_probs":
-            return Prediction(given, kind, loss_kind, np.asarray(np.exp(given)), given, None)
-        return Prediction(given, kind, loss_kind, given, np.asarray(np.log(given)), None)
+            return Prediction(given, kind, loss_kind, np.asarray(np.exp(given)), given, None, None)
+        return Prediction(given, kind, loss_kind, given, np.asarray(np.log(given)), None, None)
 
 
 def measure(given: Given, kind: Kind, target: Target, weighing: Weighing) -> tuple[Sums, PerRow]:
@@ -129,7 +135,7 @@ def _measure_block(
 ) -> tuple[Sums, PerRow]:
     p = smoothed(target, weighing.smoothing) if weighing.smoothing else target
     w = np.ones(target.shape[1]) if weighing.weight is None else weighing.weight
-    costs = contributions(prediction, p, w)
+    costs, no = contributions(prediction, p, w), prediction.log_not_q
     with np.errstate(invalid="ignore", over="ignore"):  # nan and inf of the input go their way
         sums = Sums(
             given=prediction.given.sum(axis=0),
@@ -137,6 +143,7 @@ def _measure_block(
             p=p.sum(axis=0),
             q=prediction.q.sum(axis=0),
             surprisal=-prediction.log_q.sum(axis=0),
+            surprisal_no=np.zeros(target.shape[1]) if no is None else -no.sum(axis=0),
             contribution=costs.sum(axis=0),
             grad_logit=grad_logits(prediction, p, w).sum(axis=0),
             grad_prob=grad_probs(prediction, p, w).sum(axis=0),
@@ -178,6 +185,8 @@ def grad_logits(prediction: Prediction, p: Rows, w: Row) -> Rows:
     if prediction.loss_kind == "binary":
         if prediction.kind == "logits":
             return np.asarray(w * sigmoid_cross_entropy_gradient(prediction.given, p))
+        if prediction.kind == "log_probs":  # as for logits: q - 1 would be 0 where q rounds to 1
+            return np.asarray(w * ((1.0 - p) * prediction.q - p * _no(prediction)))
         return np.asarray(w * (prediction.q - p))
     if prediction.kind == "logits":
         return softmax_cross_entropy_gradient(prediction.given, w * p)
@@ -188,8 +197,18 @@ def grad_probs(prediction: Prediction, p: Rows, w: Row) -> Rows:
     """Return dL/dq of each row's loss in nats: -w p / q, and for several labels + w (1 - p) / (1 - q)."""
     slope = cross_entropy_gradient(w * p, prediction.q)
     if prediction.loss_kind == "binary":
-        slope = slope - cross_entropy_gradient(w * (1.0 - p), 1.0 - prediction.q)
+        slope = slope - cross_entropy_gradient(w * (1.0 - p), _no(prediction))
     return slope
+
+
+def _no(prediction: Prediction) -> Rows:
+    assert prediction.not_q is not None  # several labels have it
+    return prediction.not_q
+
+
+def _answers(prediction: Prediction) -> NDArray[np.float64]:
+    """Return q beside 1 - q, on a new last axis."""
+    return np.stack([prediction.q, _no(prediction)], axis=-1)
 
 
 def yes_and_no(values: Rows) -> NDArray[np.float64]:
@@ -213,8 +232,9 @@ def _kl(prediction: Prediction, p: Rows, weight: Row | None) -> Row:
     q, w = prediction.q, 1.0 if weight is None else weight
     vanished = (p > 0.0) & (q < SMALLEST_NORMAL) & (prediction.log_q > -np.inf)
     if prediction.loss_kind == "binary":
-        vanished |= (p < 1.0) & (1.0 - q < SMALLEST_NORMAL)
-        excess = (w * kl_divergence(yes_and_no(p), yes_and_no(q))).sum(axis=-1)
+        assert prediction.log_not_q is not None  # several labels have it
+        vanished |= (p < 1.0) & (_no(prediction) < SMALLEST_NORMAL) & (prediction.log_not_q > -np.inf)
+        excess = (w * kl_divergence(yes_and_no(p), _answers(prediction))).sum(axis=-1)
     elif weight is None:
         excess = kl_divergence(p, q)
     else:
@@ -230,21 +250,26 @@ def _shares(weights: Rows) -> tuple[Rows, Row]:
 
 
 def _entropy_prediction(prediction: Prediction) -> Row:
-    if prediction.loss_kind == "binary":
-        return np.asarray(entropy(yes_and_no(prediction.q)).sum(axis=-1))
-    return entropy(prediction.q)
+    """Return H(q), with log q as it came: the logarithm of a q that rounds to 1 would be 0."""
+    with np.errstate(invalid="ignore"):  # 0 * inf, which is replaced
+        terms = np.where(prediction.q == 0.0, 0.0, prediction.q * -prediction.log_q)
+        if prediction.log_not_q is not None:
+            no = _no(prediction)
+            terms = terms + np.where(no == 0.0, 0.0, no * -prediction.log_not_q)
+    return np.asarray(terms.sum(axis=-1) + 0.0)
 
 
 def _js(prediction: Prediction, p: Rows) -> Row:
     if prediction.loss_kind == "binary":
-        return np.asarray(js_divergence(yes_and_no(p), yes_and_no(prediction.q)).sum(axis=-1))
+        return np.asarray(js_divergence(yes_and_no(p), _answers(prediction)).sum(axis=-1))
     return js_divergence(p, prediction.q)
 
 
 def _binary(prediction: Prediction, p: Rows) -> Rows:
     if prediction.kind == "logits":
         return sigmoid_cross_entropy(prediction.given, p)
-    return cross_entropy(yes_and_no(p), yes_and_no(prediction.q))
+    each = prediction if prediction.loss_kind == "binary" else predict(prediction.given, prediction.kind, "binary")
+    return contributions(each, p, np.ones(p.shape[1]))
 
 
 def _twice(prediction: Prediction, p: Rows, w: Row) -> Rows:
@@ -281,7 +306,7 @@ def lowest_after_second_softmax(classes: int) -> float:
 def _squared_gradient(prediction: Prediction, p: Rows) -> Rows:
     slope = 2.0 / p.shape[1] * (prediction.q - p)
     if prediction.loss_kind == "binary":
-        return np.asarray(slope * prediction.q * (1.0 - prediction.q))
+        return np.asarray(slope * prediction.q * _no(prediction))
     return through_softmax(slope, prediction.q)
 
 

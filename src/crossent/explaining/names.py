@@ -1,8 +1,11 @@
 """Names of classes, as long as a line has room for."""
 
-WIDEST = 16
+from crossent.explaining.paper import cut
+
+WIDEST = 16  # terminal columns: a wide East Asian sign takes two
 
 
 def shorten(name: str) -> str:
     """Return the name, its end left out where it is long."""
-    return name if len(name) <= WIDEST else name[: WIDEST - 1] + "…"
+    whole = cut(name, WIDEST)
+    return name if whole == name else cut(whole, WIDEST - 1) + "…"

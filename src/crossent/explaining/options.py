@@ -117,7 +117,7 @@ def read_prior(prior: Any, classes: int, loss_kind: LossKind) -> Row | None:
 
 def _per_class(values: Any, argument: str, classes: int) -> Row:
     if isinstance(values, str):
-        row = np.array([number(word, argument) for word in words_of(values)], dtype=np.float64)
+        row = np.array([number(word, argument) for word in words_of(values, argument)], dtype=np.float64)
     else:
         row = as_doubles(as_array(values, argument))
     if row.shape != (classes,):

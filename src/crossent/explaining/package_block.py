@@ -5,11 +5,15 @@ from crossent.explaining.explanation import Explanation
 from crossent.explaining.paper import Paper, columns
 
 NAME_MOST = 38
+NAME_LEAST = 30  # a shorter one would not tell the functions of a package apart
 RULE_LEAST = 12  # a narrow page goes without the rule rather than with a stump of it
 
 
 def packages(explanation: Explanation, sheet: Paper) -> list[str]:
     """A table: package and function, its answer in nats, and the rule it follows; nothing unless it was asked for."""
+    if explanation.packages_note:
+        head = sheet.wrap("What packages answer here", indent=" ")
+        return head + sheet.wrap(f"{explanation.packages_note}.")
     if not explanation.packages:
         return []
     names = [f"{answer.package} {answer.function}" for answer in explanation.packages]
@@ -21,6 +25,10 @@ def packages(explanation: Explanation, sheet: Paper) -> list[str]:
     numbers = max(len(value) for _, value, _ in rows)
     widest = min(max(columns(name) for name, _, _ in rows), NAME_MOST, sheet.width - numbers - 5)
     lines = sheet.wrap("What packages answer here, in nats", indent=" ")
+    if widest < min(NAME_LEAST, max(columns(name) for name, _, _ in rows)):
+        for name, value, _ in rows:
+            lines += sheet.wrap(f"{name}: {value}", hanging="     ")
+        return lines + sheet.wrap(" ".join(_how(explanation)))
     for name, value, rule in rows:
         line = f"   {sheet.pad(_cut(name, widest), widest)}  {sheet.pad(value, numbers, right=True)}"
         room = sheet.width - columns(line) - 2

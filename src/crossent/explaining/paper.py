@@ -8,8 +8,9 @@ import unicodedata
 from dataclasses import dataclass
 
 WIDEST = 78  # the default width ends here: longer lines read worse
+NAME_WIDEST = 17  # 16 signs and the end of a name, "..."
 FILLER = "\ufdd0"  # no character, by definition of Unicode
-NARROWEST = 50  # below that not even the short table fits
+NARROWEST = 20  # below that not even a number and its name fit
 
 ASCII = {
     "−": "-",
@@ -28,6 +29,7 @@ ASCII = {
     "₂": "2",
     "₁₀": "10",
     "≥": ">=",
+    "≈": "~",
 }
 
 
@@ -48,6 +50,12 @@ class Paper:
             text = text.replace(sign, plain)
         return text.encode("ascii", "backslashreplace").decode()
 
+    def name(self, text: str) -> str:
+        """Return the written name, its end left out where it is long; escapes count as they are shown."""
+        written = self.write(text)
+        whole = cut(written, NAME_WIDEST)
+        return written if whole == written else cut(whole, NAME_WIDEST - 3) + "..."
+
     def pad(self, text: str, width: int, *, right: bool = False) -> str:
         """Return the written text, filled up to so many columns; `right` puts the text to the right."""
         written = self.write(text)
@@ -60,10 +68,9 @@ class Paper:
         filled = "".join(sign + FILLER * (columns(sign) - 1) for sign in self.write(text))
         lines = textwrap.wrap(
             filled,
-            self.width,
+            self.width - (FILLER in filled),  # a long word may break between a wide sign and its filler
             initial_indent=indent,
             subsequent_indent=indent if hanging is None else hanging,
-            break_long_words=False,
             break_on_hyphens=False,
         )
         return [line.replace(FILLER, "") for line in lines]
@@ -83,6 +90,15 @@ def paper(width: int | None, color: bool | None, unicode: bool | None) -> Paper:
     if unicode is None:
         unicode = (sys.stdout.encoding or "ascii").lower().replace("-", "").replace("_", "").startswith("utf")
     return Paper(max(width, NARROWEST), color, unicode)
+
+
+def cut(text: str, width: int) -> str:
+    """Return as much of the text as so many columns hold."""
+    for place, sign in enumerate(text):
+        width -= columns(sign)
+        if width < 0:
+            return text[:place]
+    return text
 
 
 def columns(text: str) -> int:

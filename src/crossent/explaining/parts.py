@@ -1,7 +1,7 @@
 """The parts of an Explanation: data only, so that no two ways of showing it can disagree on a number."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ class Term:
     weight: float  # the class weight, 1 without
     q: float
     surprisal: float  # -log q
+    surprisal_no: float | None  # -log(1 - q), for several labels; None for one answer among the classes
     contribution: float  # w * p * (-log q); for several labels also w * (1 - p) * (-log(1 - q))
     share: float | None  # contribution / loss; None where that is no number
     ideal_bits: float  # -log2 q: the length of an ideal code word
@@ -165,13 +166,26 @@ class Batch:
     worst_percent_rows: int  # one row in a hundred, at least one
     share_of_worst: float | None  # of the total, by those; None where the total is not above 0 and finite
     histogram: Histogram | None  # None where no loss is finite
-    target_entropy: float  # H of the mean target: the least loss without looking at the inputs
-    losses: NDArray[np.float64] = field(compare=False, repr=False)  # (rows,)
+    # the least loss of one prediction for all rows: H of the mean target, or what weights and a sum make of it
+    target_entropy: float
+    losses: NDArray[np.float64] = field(compare=False, repr=False)  # (rows,), read-only
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "losses", _frozen(self.losses))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # a pickled or copied array is writeable again
+        self.__dict__.update({**state, "losses": _frozen(state["losses"])})
 
     def worst(self, count: int) -> tuple[tuple[int, float], ...]:
         """Return (row, loss) of so many rows, the largest loss first; a nan is larger than any."""
         order = worst_first(self.losses, count)
         return tuple((int(row), float(self.losses[row])) for row in order)
+
+
+def _frozen(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a copy that stays read-only: its memory is that of bytes, so the flag cannot be set back."""
+    return np.frombuffer(values.tobytes(), dtype=np.float64)
 
 
 def worst_first(losses: NDArray[np.float64], count: int) -> NDArray[np.intp]:

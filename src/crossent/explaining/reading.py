@@ -38,7 +38,7 @@ class Given:
     @property
     def sum_tolerance(self) -> float:
         """Return how far a sum of probabilities may be from 1 by rounding alone."""
-        return SUM_TOLERANCES.get(self.dtype, SUM_TOLERANCE)
+        return sum_tolerance_of(self.dtype)
 
     def spans(self) -> Iterator[slice]:
         """Return the rows in pieces; one empty piece where there are none."""
@@ -74,8 +74,18 @@ def read_numbers(prediction: Any) -> Given:
     if array.shape[-1] == 0:
         message = "`prediction` must have at least one class; it is empty."
         raise ShapeError(message)
-    dtype = "text" if rows is not None else str(array.dtype)
+    dtype = "text" if rows is not None else dtype_of(prediction, array)
     return Given(array.reshape(-1, array.shape[-1]), array.ndim == 1, dtype)
+
+
+def dtype_of(values: Any, array: NDArray[Any]) -> str:
+    """Return the dtype as it came: a bfloat16 tensor turned into a float32 array has the rounding of bfloat16."""
+    return "bfloat16" if "bfloat16" in str(getattr(values, "dtype", "")) else str(array.dtype)
+
+
+def sum_tolerance_of(dtype: str) -> float:
+    """Return how far a sum of probabilities in this dtype may be from 1 by rounding alone."""
+    return SUM_TOLERANCES.get(dtype, SUM_TOLERANCE)
 
 
 def check_domain(given: Given, kind: Kind) -> None:
@@ -96,14 +106,23 @@ def check_domain(given: Given, kind: Kind) -> None:
             raise RangeError(message)
 
 
+def exact(value: float) -> str:
+    """Return six digits, or all of them where six would show a 0 or a 1 that the number is not."""
+    text = f"{value:.6g}"
+    return text if float(text) not in (0.0, 1.0) or float(text) == value else repr(float(value))
+
+
 def check_probabilities(values: Rows, first: int, single: bool, argument: str, hint: str) -> None:
     """Raise RangeError with the first number outside [0, 1]; the rows begin at number `first`."""
     outside = (values < 0.0) | (values > 1.0)
     if bool(outside.any()):
         row, place = (int(index) for index in np.argwhere(outside)[0])
+        value = float(values[row, place])
+        if 0.0 < value - 1.0 <= SUM_TOLERANCE:
+            hint = "If rounding put it above 1, clip it to 1"
         message = (
             f"`{argument}` must hold probabilities in [0, 1]; {where(first + row, place, single)} has "
-            f"{values[row, place]:.6g}. {hint}."
+            f"{exact(value)}. {hint}."
         )
         raise RangeError(message)
 
@@ -113,8 +132,15 @@ def where(row: int, place: int, single: bool) -> str:
     return f"class {place}" if single else f"row {row}, class {place}"
 
 
-def words_of(text: str) -> list[str]:
+def words_of(text: str, argument: str) -> list[str]:
     """Return the words of one row."""
+    words = text.split()
+    if len(words) > 1 and all(re.fullmatch(r"[+−-]?\d+,\d+", word) for word in words):
+        message = (
+            f"`{argument}` has commas within its numbers, {words[0]} and so on: write decimal points, "
+            f"{' '.join(word.replace(',', '.') for word in words[:3])}{' ...' if len(words) > 3 else ''}."
+        )
+        raise OptionError(message)
     # brackets as in a pasted array; the minus sign as our own table prints it
     return [word for word in re.split(r"[,\s]+", text.strip(" \t\r\n[]()").replace("−", "-")) if word]
 
@@ -123,7 +149,7 @@ def table_of_text(text: str, argument: str) -> list[list[str]]:
     """Return the words of each row: rows end with a semicolon or a line; one pair of brackets makes one row."""
     one = text.strip().startswith(("[", "(")) and not text.strip().startswith(("[[", "[(", "(("))
     lines = [text] if one and ";" not in text else re.split(r"[;\n]", text.strip("; \t\r\n"))
-    rows = [words for words in map(words_of, lines) if words]
+    rows = [words for words in (words_of(line, argument) for line in lines) if words]
     lengths = [len(row) for row in rows]
     if len(set(lengths)) > 1:
         other = next(index for index, length in enumerate(lengths) if length != lengths[0])
@@ -155,12 +181,35 @@ def as_array(values: Any, argument: str) -> NDArray[Any]:
         values = values.detach().cpu()
         if "bfloat16" in str(values.dtype):  # NumPy has no such dtype; float32 holds each of its numbers
             values = values.float()
+    if np.ma.is_masked(values):
+        place = ", ".join(str(int(index)) for index in np.argwhere(np.ma.getmaskarray(values))[0])
+        message = f"`{argument}` has masked numbers, the first at [{place}]: fill them in or leave their rows out."
+        raise RangeError(message)
     try:
         array = np.asarray(values)
     except ValueError:
-        message = f"`{argument}` must be one row of numbers, shape (classes,); got rows of different lengths."
-        raise ShapeError(message) from None
+        raise ShapeError(_uneven(values, argument)) from None
+    if texts_of(array) is not None:
+        numbers = [number(word.strip(), argument) for word in texts_of(array) or ()]
+        return np.array(numbers, dtype=np.float64).reshape(array.shape)
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         message = f"`{argument}` must hold real numbers; got dtype {array.dtype}."
         raise DtypeError(message)
     return array
+
+
+def texts_of(array: NDArray[Any]) -> list[str] | None:
+    """Return the texts of an array that holds nothing else, row by row; None for any other."""
+    if array.dtype.kind not in "UTO" or not array.size:
+        return None
+    flat = array.reshape(-1).tolist()
+    return flat if all(isinstance(entry, str) for entry in flat) else None
+
+
+def _uneven(values: Any, argument: str) -> str:
+    lengths = [len(row) if hasattr(row, "__len__") and not isinstance(row, str) else None for row in values]
+    other = next((row for row, length in enumerate(lengths) if length != lengths[0]), None)
+    if other is None:
+        return f"`{argument}` must be rows of numbers; it is nested more deeply, with unequal lengths."
+    first, second = ("no row but a number" if lengths[row] is None else str(lengths[row]) for row in (0, other))
+    return f"`{argument}` must have equally many numbers in each row; row 0 has {first}, row {other} has {second}."

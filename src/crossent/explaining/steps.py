@@ -10,6 +10,8 @@ from crossent.explaining.parts import Term
 from crossent.explaining.table import LOG
 from crossent.explaining.words import UNITS
 
+WIDTH_TO_ALIGN = 40
+LARGEST_SHOWN = 1e6  # beyond it a number has no room for the decimals of the loss
 UNDERFLOW_NOTE = "0·log 0 counts as 0: what cannot happen costs nothing"
 
 
@@ -58,11 +60,12 @@ def derive(explanation: Explanation) -> Steps:
 def steps(explanation: Explanation, sheet: Paper) -> list[str]:
     """Return the derivation as lines of text."""
     found = derive(explanation)
-    deep = " " * (3 + len(found.left) + 1)
+    # under the first equals sign, where there is room for it
+    deep = " " * (3 + len(found.left) + 1) if sheet.width >= WIDTH_TO_ALIGN else " " * 5
     lines = sheet.wrap("Step by step", indent=" ")
     lines += sheet.wrap(f"{found.left} = {found.formula}")
     for right in filter(None, (found.substituted, found.result)):
-        lines += sheet.wrap(f"= {right}", indent=deep, hanging=deep + " " * 4)
+        lines += sheet.wrap(f"= {right}", indent=deep, hanging=deep + " " * (4 if sheet.width >= WIDTH_TO_ALIGN else 2))
     return lines + (sheet.wrap(found.note) if found.note else [])
 
 
@@ -78,8 +81,7 @@ def _product(explanation: Explanation, term: Term) -> str:
     weight = f"{compact(term.weight)}·" if explanation.weighted else ""
     if explanation.loss_kind == "categorical":
         return f"{weight}{compact(term.p)}·{logarithm(explanation, term)}"
-    yes = logarithm(explanation, term)
-    no = f"{LOG[explanation.base]}(1 − {compact(term.q)})"
+    yes, no = logarithm(explanation, term), _logarithm_of_no(explanation, term)
     if term.p in (0.0, 1.0):
         return weight + (yes if term.p == 1.0 else no)
     return f"{weight}({compact(term.p)}·{yes} + {compact(1.0 - term.p)}·{no})"
@@ -91,6 +93,14 @@ def logarithm(explanation: Explanation, term: Term) -> str:
         return f"{LOG[explanation.base]} {compact(term.q)}"
     # not the logarithm of q: exp underflows where the log-probability does not
     return f"({amount(0.0 - term.surprisal)})"
+
+
+def _logarithm_of_no(explanation: Explanation, term: Term) -> str:
+    """Return the logarithm of 1 − q as it is put in: the value where the shown q would make it another."""
+    shown = compact(term.q)
+    if explanation.kind == "probs" and not shown.startswith(("<", ">")):
+        return f"{LOG[explanation.base]}(1 − {shown})"
+    return f"({amount(0.0 - (term.surprisal_no or 0.0))})"
 
 
 def _last_step(explanation: Explanation, shown: list[Term]) -> str:
@@ -106,6 +116,9 @@ def _last_step(explanation: Explanation, shown: list[Term]) -> str:
     if explanation.kind == "probs":
         return f"−{logarithm(explanation, true)} = "
     if explanation.log_normalizer_nats is not None and explanation.base == "e":
-        normalizer, logit = amount(explanation.log_normalizer_nats), compact(true.given)
+        if max(abs(explanation.log_normalizer_nats), abs(true.given)) >= LARGEST_SHOWN:
+            return ""
+        # with the digits of the result, or the sum would look wrong
+        normalizer, logit = long_amount(explanation.log_normalizer_nats), long_amount(true.given)
         return f"log Σ exp zⱼ − z = {normalizer} − {f'({logit})' if true.given < 0.0 else logit} = "
     return ""

@@ -24,7 +24,8 @@ class _Column:
 
     def lines(self, paper: Paper) -> list[str]:
         """Return header and cells, written and filled up to one width."""
-        texts = [paper.write(text) for text in (self.header, *self.cells)]
+        write = paper.name if self.key == "class" else paper.write
+        texts = [write(text) for text in (self.header, *self.cells)]
         widest = max(columns(text) for text in texts)
         return [paper.pad(text, widest, right=not self.left) for text in texts]
 
@@ -52,10 +53,12 @@ def table(explanation: Explanation, paper: Paper) -> list[str]:
     """Return the lines of the table: header, one per shown class, the classes left out, the sums."""
     terms = [explanation.terms[index] for index in explanation.shown]
     lines = _fit(explanation, terms, paper)
+    if lines is None:
+        return _stacked(explanation, terms, paper)
     body = [paper.bold(line) if term.index == explanation.true_class else line
             for term, line in zip(terms, lines[1:-1], strict=True)]  # fmt: skip
     if explanation.rest is not None:
-        body.append(paper.write(f"   {_rest(explanation)}"))
+        body += paper.wrap(_rest(explanation))
     return [lines[0], *body, lines[-1]]
 
 
@@ -68,8 +71,28 @@ def _rest(explanation: Explanation) -> str:
     )
 
 
-def _fit(explanation: Explanation, terms: list[Term], paper: Paper) -> list[str]:
-    """Return the rows with the widest bar that fits, and if none fits with fewer columns."""
+def _stacked(explanation: Explanation, terms: list[Term], paper: Paper) -> list[str]:
+    """Return one block of lines per class, where the paper is too narrow for a table."""
+    lines = []
+    for term in terms:
+        mark = "★" if term.index == explanation.true_class else " "
+        first, *more = paper.wrap(f"{mark} {paper.name(term.name)}", indent=" ", hanging="   ")
+        lines += [paper.bold(first) if mark == "★" else first, *more]
+        word = "raise" if term.grad_logit < 0.0 else "lower" if term.grad_logit > 0.0 else ""
+        for text in (
+            f"p {compact(term.p)}",
+            f"q {compact(term.q)}",
+            f"cost {amount(term.contribution)}",
+            f"∂L/∂z {signed(term.grad_logit)} {word}",
+        ):
+            lines += paper.wrap(text)
+    if explanation.rest is not None:
+        lines += paper.wrap(_rest(explanation))
+    return lines
+
+
+def _fit(explanation: Explanation, terms: list[Term], paper: Paper) -> list[str] | None:
+    """Return the rows with the widest bar that fits, and if none fits with fewer columns; None where none do."""
     for dropped in range(len(DISPENSABLE) + 1):
         for bar in (*range(BAR_WIDEST, BAR_NARROWEST - 1, -1), 0):
             found = [column for column in _columns(explanation, terms, bar) if column.key not in DISPENSABLE[:dropped]]
@@ -78,7 +101,7 @@ def _fit(explanation: Explanation, terms: list[Term], paper: Paper) -> list[str]
             lines = [f" {paper.pad(mark, 1)} {row}" for mark, row in zip(marks, rows, strict=True)]
             if max(columns(line) for line in lines) <= paper.width:
                 return lines
-    return lines
+    return None
 
 
 def _columns(explanation: Explanation, terms: list[Term], bar: int) -> list[_Column]:

@@ -66,7 +66,8 @@ def _headline(explanation: Explanation, sheet: Paper) -> list[str]:
     right = sheet.write(chance(explanation))
     start = max(len(left) + 2, RIGHT_PART)
     if start + len(right) > sheet.width:
-        return [sheet.bold(left), " " + right]
+        lines = sheet.wrap(f"loss  {amounts(explanation)}", indent=" ", hanging="   ")
+        return [*map(sheet.bold, lines), *sheet.wrap(right, indent=" ")]
     return [sheet.bold(left.ljust(start)) + right]
 
 

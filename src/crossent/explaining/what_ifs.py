@@ -1,5 +1,6 @@
 """What else these numbers could have been: given to another loss, moved a little, or split otherwise."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -55,19 +56,35 @@ def step_on(prediction: Prediction, p: Row, w: Row, divisor: float, unit: float)
     """Return the loss after a small step on the true class, or the likeliest one of a soft target."""
     index = int(p.argmax())
     raised = step_logits(prediction, index, LOGIT_STEP)
-    q = prediction.q.copy()
     by_prob = None
-    if q[0, index] + PROB_STEP <= 1.0:
-        if prediction.loss_kind == "categorical" and q[0, index] < 1.0:
-            q *= (1.0 - q[0, index] - PROB_STEP) / (1.0 - q[0, index])
-            q[0, index] = prediction.q[0, index]
-        q[0, index] += PROB_STEP
-        by_prob = _loss(predict(q, "probs", prediction.loss_kind), p, w) / divisor / unit
+    if prediction.q[0, index] + PROB_STEP <= 1.0:
+        by_prob = _loss(_step_prob(prediction, index, PROB_STEP), p, w) / divisor / unit
     return Sensitivity(
         index=index,
         loss_if_logit_raised=_loss(raised, p, w) / divisor / unit,
         loss_if_prob_raised=by_prob,
     )
+
+
+def _step_prob(prediction: Prediction, index: int, step: float) -> Prediction:
+    """Return the prediction with more of one class, the others scaled down; of several labels, only that one moves.
+
+    In logarithms, as the others may have a probability that rounds to 0 or 1 and a logit that does not.
+    """
+    before = float(prediction.q[0, index])
+    log_q = prediction.log_q.copy()
+    if prediction.log_not_q is not None:
+        log_not_q = prediction.log_not_q.copy()
+        log_q[0, index], log_not_q[0, index] = math.log(before + step), _log(1.0 - before - step)
+        return dataclasses.replace(prediction, log_q=log_q, log_not_q=log_not_q)
+    if before < 1.0:
+        log_q += _log((1.0 - before - step) / (1.0 - before))
+    log_q[0, index] = math.log(before + step)
+    return Prediction(log_q, "log_probs", "categorical", np.exp(log_q), log_q, None, None)
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0.0 else -math.inf
 
 
 def step_logits(prediction: Prediction, index: int, step: float) -> Prediction:

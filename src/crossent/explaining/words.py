@@ -36,10 +36,21 @@ def chance(explanation: Explanation) -> str:
         return "not a number: see the finding"
     if explanation.one_in is None:
         if math.isinf(explanation.loss):
-            return "a class of the target got no chance" if explanation.batch is None else "some row got no chance"
+            return _no_chance(explanation)
         return f"perplexity {chances(explanation.perplexity)}"
-    if math.isinf(explanation.loss):
+    assert explanation.true_class is not None  # it got one chance in so many
+    surprisal = explanation.terms[explanation.true_class].surprisal
+    if math.isinf(surprisal):
         return "the true class got no chance at all"
     if math.isinf(explanation.one_in):
-        return f"the true class got 1 chance in e^{compact(explanation.loss_nats)}"
-    return f"the true class got 1 chance in {chances(explanation.one_in)}"
+        return f"the true class got 1 chance in {explanation.base}^{compact(surprisal)}"
+    # label smoothing makes the others part of the target
+    others = ", another class of the target none" if math.isinf(explanation.loss) else ""
+    return f"the true class got 1 chance in {chances(explanation.one_in)}{others}"
+
+
+def _no_chance(explanation: Explanation) -> str:
+    if explanation.batch is None:
+        return "a class of the target got no chance"
+    certain = explanation.target_kind in ("index", "onehot") and not explanation.label_smoothing
+    return "some row got no chance" if certain else "in some row a class of the target got no chance"

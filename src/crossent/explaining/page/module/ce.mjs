@@ -52,6 +52,11 @@ export function entropy(p) {
   return 0 - sum(p.map((weight) => (weight === 0 ? 0 : weight * Math.log(weight))));
 }
 
+// H(q) with log q as it came: the logarithm of a q that rounds to 1 would be 0
+export function entropyOf({ q, logQ }) {
+  return sum(contributions(q, logQ)) + 0;
+}
+
 // log(p/q) to a small relative error, as log1p where the two are close
 function logRatio(p, q, difference) {
   if (Math.abs(difference) < q / 2) return Math.log1p(difference / q);
@@ -169,7 +174,7 @@ export function measure(target, prediction, kind) {
     contribution: shares,
     loss,
     entropy_target: entropy(target),
-    entropy_prediction: entropy(both.q),
+    entropy_prediction: entropyOf(both),
     kl: klOf(target, both, loss),
     js: jsDivergence(target, both.q),
     grad_logit: gradLogits(prediction, kind, target),
