@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # everything is in the file; the browser holds it to that
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
-PAGE = """<!DOCTYPE html>
+HEAD = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -30,7 +30,10 @@ PAGE = """<!DOCTYPE html>
 </head>
 <body>
 <main class="crossent-page">
-<h1>{title}</h1>
+"""
+PAGE = (
+    HEAD
+    + """<h1>{title}</h1>
 <div></div>
 <noscript><pre>{text}</pre></noscript>
 </main>
@@ -40,29 +43,18 @@ PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
+)
 
-
-STILL = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<main class="crossent-page">
-<div class="crossent">
+STILL = (
+    HEAD
+    + """<div class="crossent">
 {body}
 </div>
 </main>
 </body>
 </html>
 """
+)
 
 
 def page_of(explanation: "Explanation") -> str:
