@@ -60,6 +60,22 @@ def test_answers_and_version(probes: Path) -> None:
     assert list(measured.answers) == [(0, "zero"), (0, "ordinary"), (0, "soft")]
 
 
+def test_a_number_read_outside_of_the_row_is_a_note_and_not_an_answer(probes: Path) -> None:
+    measured = ask(
+        probes,
+        """
+from dataclasses import replace
+FUNCTIONS = (replace(function("reads on", sound), undefined={"ordinary": "here.c"}),)
+""",
+    )
+    assert measured.answers[0, "ordinary"] == {
+        "value": None,
+        "gradient": None,
+        "note": "undefined: reads outside of the row (here.c); 1.6094379124341003 this time",
+    }
+    assert measured.answers[0, "zero"]["value"] == "inf"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_a_crash_is_an_answer_and_the_rest_is_asked(probes: Path) -> None:
     measured = ask(

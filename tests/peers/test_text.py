@@ -30,6 +30,12 @@ def answer(value: float | None, note: str = "", function: str = "log_loss") -> P
     )
 
 
+def test_a_number_of_undefined_behaviour_is_said_in_a_word() -> None:
+    assert (
+        loss(answer(None, "undefined: reads outside of the row (multiclass_metric.hpp); 34.5 this time")) == "undefined"
+    )
+
+
 @pytest.mark.parametrize("width", [50, 64, 80, 100, 200])
 def test_every_line_fits_and_is_ascii(width: int) -> None:
     text = crossent.packages(measure=False).render(width=width, color=False)

@@ -70,8 +70,8 @@ def loss(answer: PackageAnswer) -> str:
     name = answer.note.partition(":")[0]
     if name.endswith(_ERROR):
         return "raises"
-    if name == "no number":
-        return "no number"
+    if name in ("no number", "undefined"):
+        return name
     return "dies" if answer.note.startswith("the process") else "hangs"
 
 

@@ -22,3 +22,5 @@ class Function:
     call: Call
     # cases that need another argument: name of the case -> how to call for it
     variants: Mapping[str, Call] = field(default_factory=dict)
+    # cases where it reads memory outside of the row, by its source: the number is nobody's -> where that stands
+    undefined: Mapping[str, str] = field(default_factory=dict)

@@ -33,7 +33,13 @@ def _metric(name: str) -> Call:
     return call
 
 
+# LossOnPoint takes score[size_t(label)] and checks nothing
+_UNCHECKED = dict.fromkeys(("label-high", "label-minus-one", "label-minus-100"), "multiclass_metric.hpp, LossOnPoint")
+
 FUNCTIONS = (
-    Function("multi_logloss", "probs", "id", "float64", "metric, floor 1e-15", _metric("multi_logloss")),
+    Function(
+        *("multi_logloss", "probs", "id", "float64", "metric, floor 1e-15", _metric("multi_logloss")),
+        undefined=_UNCHECKED,
+    ),
     Function("binary_logloss", "probs", "binary", "float64", "metric, binary floor 1e-15", _metric("binary_logloss")),
 )
