@@ -73,10 +73,15 @@ class Reading:
 
 def understand(source: Source, asked: Asked) -> Reading:
     """Return the reading of a file from its column names and first rows; raise SourceError where it is a guess."""
+    return look(source, asked)[0]
+
+
+def look(source: Source, asked: Asked) -> tuple[Reading, Any]:
+    """Return the reading, and the first rows where they were needed for it."""
     beside = beside_columns(source, asked)
     request = asked.predictions()
     if request is not None and request[0] in SCALARS:
-        return _scalars(source, *request, beside, "given")
+        return _scalars(source, *request, beside, "given"), None
     asked_beside = {name for field, name in beside.items() if name is not None and field != "id_column"}
     found = find(source, asked, asked_beside)
     if found.scalar is not None:
@@ -97,7 +102,7 @@ def understand(source: Source, asked: Asked) -> Reading:
         reading = replace(reading, id_column=None)
     if reading.id_column is None:
         reading = replace(reading, id_column=id_by_position(source.schema, found.first, set(used)))
-    return reading.with_notes(*unused_weights(source.schema, beside, used), *_spaces(used))
+    return reading.with_notes(*unused_weights(source.schema, beside, used), *_spaces(used)), found.first
 
 
 def text_types(reading: Reading, schema: Any) -> dict[str, Any]:

@@ -8,8 +8,14 @@ import pytest
 from pyarrow import parquet
 
 from crossent.errors import SourceError
-from crossent.scoring.sources.opening import open_source
-from tests.scoring.sources.whole import assert_pieces, assert_refused, assert_unreadable, read
+from crossent.scoring import tasks
+from crossent.scoring.columns import Asked
+from crossent.scoring.memory_pool import system_pool
+from crossent.scoring.options import Options
+from crossent.scoring.reading import understand
+from crossent.scoring.sources import parquet as parquet_source
+from crossent.scoring.sources.opening import open_source, read_batches
+from tests.scoring.sources.whole import assert_pieces, assert_refused, assert_unreadable, joined, read
 
 COLUMNS = {
     "target": [0, 1, None, 2, 1, 0, 2, 1, 0, 1],
@@ -35,6 +41,49 @@ def test_schema_and_rows_are_known_before_reading(path):
 @pytest.mark.parametrize(("piece_rows", "pieces"), [(1, 4), (3, 4), (4, 2), (9, 2), (10, 1), (10**9, 1)])
 def test_pieces_are_runs_of_row_groups(path, piece_rows, pieces, batch_rows):
     assert assert_pieces(path, ["p.cat", "target"], piece_rows, batch_rows) == pieces
+
+
+@pytest.mark.parametrize("whole_bytes", [0, 10**9])
+def test_groups_are_the_same_whole_and_in_batches(path, monkeypatch, whole_bytes):
+    monkeypatch.setattr(parquet_source, "_WHOLE_BYTES", whole_bytes)
+    assert assert_pieces(path, list(COLUMNS), 3, 2) == 4
+    assert assert_pieces(path, ["p.cat", "target"], 6, 100) == 2
+
+
+def test_a_group_is_decoded_whole_only_if_it_is_small_once_decoded(tmp_path):
+    """A million zeros take a few bytes in the file, and 8 MB in memory."""
+    columns = {"zero": np.zeros(10**6), "lists": pa.array([[0.0] * 10] * 10**6, pa.list_(pa.float64()))}
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=10**6)
+    source = open_source(tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 10**6
+    assert source._decoded_bytes(0, {"zero"}) == 8 * 10**6
+    assert source._decoded_bytes(0, {"lists"}) == 80 * 10**6
+    assert source._decoded_bytes(0, {"zero", "lists", "other"}) == 88 * 10**6
+
+
+def test_one_row_group_is_in_memory_at_a_time(tmp_path, monkeypatch):
+    """Whoever hands the last part of a group on would hold it while the next is decoded: four functions do.
+
+    The first 100 000 rows are kept, for exact calibration.
+    """
+    rows = 160_000
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(10), rows)
+    columns = {f"prob_{c}": probabilities[:, c] for c in range(10)}
+    table = pa.table({"target": np.zeros(rows, np.int64), **columns})
+    parquet.write_table(table, tmp_path / "a.parquet", row_group_size=20_000)
+    held, whole = [], parquet_source._whole
+    monkeypatch.setattr(
+        parquet_source,
+        "_whole",
+        lambda *given: held.append(pa.default_memory_pool().bytes_allocated()) or whole(*given),
+    )
+    monkeypatch.setattr(tasks, "_TASK_VALUES", 10**9)  # one task, read on one thread without reading ahead
+    source = open_source(tmp_path / "a.parquet")
+    job = tasks.job_for(understand(source, Asked()), Options(), batch_rows=7_000)
+    with system_pool():
+        tasks.score_task(tasks.plan([source], job)[0], job, reads_ahead=False)
+    assert len(held) == 8
+    assert max(held[-2:]) < 100_000 < table.nbytes / 8
 
 
 def test_lists_nulls_dictionaries_and_dots_in_names(path):
@@ -73,6 +122,9 @@ def test_any_flipped_byte_is_one_sentence_or_harmless(path):
         path.write_bytes(damaged)
         try:
             read(path)
+            source = open_source(path)
+            for piece in source.pieces(source.schema.names, 1):
+                joined(read_batches(source, source.schema.names, 100, {}, piece))
         except SourceError as error:
             raised += 1
             assert "\n" not in str(error), position  # noqa: PT017 - most flips are harmless

@@ -93,6 +93,7 @@ def read_batches(
             return
         if batch.num_rows:
             yield batch
+        del batch  # not held while the next is read
 
 
 def _opener(path: Path) -> Callable[[], Source]:

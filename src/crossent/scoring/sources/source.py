@@ -109,6 +109,7 @@ def valid(batches: Iterable[Any], batch_rows: int) -> Iterator[Any]:
     for batch in sliced(batches, batch_rows):
         batch.validate(full=True)
         yield batch
+        del batch  # it may be the last part of something large: the next is read while this waits
 
 
 def sliced(batches: Iterable[Any], batch_rows: int) -> Iterator[Any]:
@@ -116,6 +117,7 @@ def sliced(batches: Iterable[Any], batch_rows: int) -> Iterator[Any]:
     for batch in batches:
         for start in range(0, batch.num_rows, batch_rows):
             yield batch.slice(start, batch_rows)
+        del batch  # as above
 
 
 @contextmanager
