@@ -6,8 +6,14 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+import scipy.special
+import torch
+from sklearn.metrics import log_loss
 
 from crossent.explaining.diagnosing.book import BOOK, suspect
 from crossent.explaining.diagnosing.diagnose import diagnose
@@ -152,3 +158,52 @@ def test_each_finding_names_its_place_in_the_documentation(code: str) -> None:
 def test_each_fix_is_python(code: str) -> None:
     for text in FIXES[code].values():
         ast.parse(text)
+
+
+def run_fix(code: str, key: str, **names: object) -> dict[str, Any]:
+    """Run a fix as a reader would who pastes it; NumPy and SciPy stand for the array functions of Keras and JAX."""
+    ops = SimpleNamespace(moveaxis=np.moveaxis, softmax=scipy.special.softmax)
+    told = {"np": np, "numpy": np, "jnp": np, "scipy": scipy, "F": torch.nn.functional} | names
+    told |= {"keras": SimpleNamespace(ops=ops), "jax": SimpleNamespace(nn=ops)}
+    exec(FIXES[code][key], told)  # noqa: S102 - text of this library
+    return told
+
+
+@pytest.mark.parametrize("shape", [(64, 10), (2, 3, 4, 5)])
+def test_the_fix_of_a_softmax_over_the_wrong_axis_makes_rows_that_sum_to_1(shape: tuple[int, ...]) -> None:
+    logits = np.random.default_rng(0).normal(size=shape)
+    assert torch.allclose(
+        run_fix("CE115", "torch", logits=torch.tensor(logits))["probs"].sum(dim=1), torch.ones((), dtype=torch.float64)
+    )
+    for key in ("keras", "jax"):
+        last = np.moveaxis(logits, 1, -1)
+        assert run_fix("CE115", key, logits=last)["q"].sum(axis=-1) == pytest.approx(1.0)
+    assert run_fix("CE115", "sklearn", scores=logits)["proba"].sum(axis=1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("shape", [(64, 10), (2, 3, 4, 5)])
+def test_the_fix_of_a_misplaced_class_axis_moves_it_and_mixes_nothing(shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=shape)  # (N, C, ...)
+    last = np.moveaxis(logits, 1, -1)
+    assert np.array_equal(run_fix("CE116", "torch", logits=torch.tensor(last))["logits"], logits)
+    for key in ("keras", "jax"):
+        assert np.array_equal(run_fix("CE116", key, logits=logits)["logits"], last)
+    proba = scipy.special.softmax(logits, axis=1)
+    rows = run_fix("CE116", "sklearn", proba=proba, classes=shape[1])["proba"]
+    target = random.integers(0, shape[1], size=last.shape[:-1])
+    wanted = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(target)).item()
+    assert log_loss(target.ravel(), rows, labels=range(shape[1])) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_the_class_weights_of_torch_are_told_for_ids_and_for_distributions() -> None:
+    weight = torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64)
+    logits, target = torch.eye(3, dtype=torch.float64), torch.tensor([0, 2, 1])
+    one_hot = torch.eye(3, dtype=torch.float64)[target]
+    total = torch.nn.functional.cross_entropy(logits, target, weight, reduction="sum")
+    assert torch.nn.functional.cross_entropy(logits, target, weight).item() == pytest.approx(total.item() / 8.0)
+    assert torch.nn.functional.cross_entropy(logits, one_hot, weight).item() == pytest.approx(total.item() / 3.0)
+    assert (
+        "by the sum of the weights of class ids, and by the rows where targets are distributions"
+        in BOOK["CE120"].advice
+    )

@@ -37,7 +37,7 @@ LOOK_UPS = [
     ("0.5032", 2, "BCEWithLogitsLoss", {}, "CE103", "(ln(1 + 1/e) + ln 2)/2: two sigmoids, balanced and right"),
     ("16.118", None, None, {}, "CE110", "-ln 1e-7, Keras"),
     ("16.118", 10, "keras.losses.CategoricalCrossentropy", {}, "CE110", "the same; it is also 7 ln 10"),
-    ("34.539", None, None, {}, "CE110", "-ln 1e-15, scikit-learn before 1.5"),
+    ("34.539", None, None, {}, "CE110", "-ln 1e-15, scikit-learn before 1.2"),
     ("15.942", None, None, {}, "CE110", "-ln of float32's eps"),
     ("36.044", None, None, {}, "CE110", "-ln of float64's eps, scikit-learn"),
     ("13.816", None, None, {}, "CE110", "-ln 1e-6, cleanlab"),
@@ -105,7 +105,7 @@ def test_kaggles_number_names_the_base_rate() -> None:
     first = diagnose(loss=3.31035117, class_counts=KAGGLE).findings[0]
     assert first.message == (
         "consistent with a clip: a share of the rows was impossible and got the clip's constant: 3.3103512 is the share "
-        "of class 1, 0.0958445, clipped at 1e-15 (scikit-learn before 1.5, Kaggle, LightGBM, Spark)."
+        "of class 1, 0.0958445, clipped at 1e-15 (scikit-learn before 1.2, Kaggle, LightGBM, Spark)."
     )
 
 

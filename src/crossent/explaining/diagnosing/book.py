@@ -124,7 +124,7 @@ BOOK = {
         "the shape of the outputs, and which axis of it is the class axis"),
     "CE116": Entry(
         "a misplaced class axis, or shapes that do not fit", "error",
-        "Move the class axis to where this loss takes it, or flatten both to rows.",
+        "Move the class axis to where this loss takes it; a reshape alone would mix positions with classes.",
         ("targets of another batch", "one-hot targets where class ids are wanted"),
         "the shapes of outputs and targets, and the class count"),
     "CE117": Entry(
@@ -144,8 +144,10 @@ BOOK = {
         "sum and count of the rows that are not ignored"),
     "CE120": Entry(
         "weighted losses divided by the rows, not by their weights", "warning",
-        "torch divides by the sum of the targets' weights; dividing by the rows changes the learning rate per batch.",
-        ("a deliberate choice, as in Keras, whose weighted mean divides by the rows",),
+        "torch divides by the sum of the weights of class ids, and by the rows where targets are distributions; by the "
+        "rows, the learning rate changes with the classes of a batch.",
+        ("a deliberate choice, as in Keras, whose weighted mean divides by the rows",
+         "one-hot or soft targets in torch, whose mean divides by the rows"),
         "the sum of the weights of the targets"),
     "CE121": Entry(
         "the floor of soft or smoothed targets", "note",

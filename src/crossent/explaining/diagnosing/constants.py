@@ -20,7 +20,7 @@ class Cap:
 # -ln of each clip; 100 is a clamp of the logarithm itself
 CAPS = (
     Cap(-math.log(1e-7), "1e-7", "Keras", 1.0),
-    Cap(-math.log(1e-15), "1e-15", "scikit-learn before 1.5, Kaggle, LightGBM, Spark", 1.0),
+    Cap(-math.log(1e-15), "1e-15", "scikit-learn before 1.2, Kaggle, LightGBM, Spark", 1.0),
     Cap(-52 * math.log(0.5), "2.2e-16, eps of float64", "scikit-learn, yardstick", 0.95),
     Cap(-23 * math.log(0.5), "1.2e-7, eps of float32", "scikit-learn on float32, torch's Categorical, Flux", 0.95),
     Cap(100.0, "a logarithm clamped at -100", "torch's BCELoss", 0.95),

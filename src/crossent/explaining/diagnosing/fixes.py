@@ -63,7 +63,7 @@ _MASKED_MEAN = _fix(
     "log_loss(y[mask], proba[mask])",
 )
 _WEIGHTS = _fix(
-    "loss = F.cross_entropy(logits, target, weight=weight)  # divides by weight[target].sum()",
+    "loss = F.cross_entropy(logits, target, weight=weight)  # target: class ids; divides by weight[target].sum()",
     "loss = keras.ops.sum(row_losses * weight) / keras.ops.sum(weight)",
     "loss = (row_losses * weight).sum() / weight.sum()",
     "log_loss(y, proba, sample_weight=weight)",
@@ -74,11 +74,18 @@ _DISTRIBUTION = _fix(
     "labels = labels / labels.sum(axis=-1, keepdims=True)",
     "y = y.argmax(axis=1)",
 )
-_AXIS = _fix(
-    "loss = F.cross_entropy(logits.movedim(-1, 1), target)  # torch: classes on axis 1",
+# torch has the classes on axis 1, of (N, C) and of (N, C, H, W)
+_SOFTMAX_AXIS = _fix(
+    "probs = logits.softmax(dim=1)  # classes are on axis 1; F.cross_entropy takes the logits, without any softmax",
     "q = keras.ops.softmax(logits, axis=-1)  # Keras: classes on the last axis",
-    "q = jax.nn.softmax(logits, axis=-1)",
-    "proba = proba.reshape(-1, classes)  # rows, classes",
+    "q = jax.nn.softmax(logits, axis=-1)  # classes on the last axis",
+    "proba = scipy.special.softmax(scores, axis=1)  # each row sums to 1",
+)
+_MOVE_AXIS = _fix(
+    "logits = logits.movedim(-1, 1)  # from (N, H, W, C) to (N, C, H, W); (C, N) wants logits.T",
+    "logits = keras.ops.moveaxis(logits, 1, -1)  # from (N, C, H, W) to (N, H, W, C), Keras's order",
+    "logits = jnp.moveaxis(logits, 1, -1)  # from (N, C, H, W) to (N, H, W, C), optax's order",
+    "proba = numpy.moveaxis(proba, 1, -1).reshape(-1, classes)  # (N, C, H, W): move the axis, then flatten",
 )
 _BINARY_LABELS = _fix(
     "loss = F.cross_entropy(logits, target)  # or F.one_hot(target, classes).float() for a binary loss",
@@ -237,8 +244,8 @@ FIXES: Mapping[str, Mapping[str, str]] = {
     "CE112": _RELABEL,
     "CE113": _IGNORE,
     "CE114": _WRONG_LABELS,
-    "CE115": _AXIS,
-    "CE116": _AXIS,
+    "CE115": _SOFTMAX_AXIS,
+    "CE116": _MOVE_AXIS,
     "CE117": _MEAN,
     "CE118": _MEAN,
     "CE119": _MASKED_MEAN,
