@@ -298,6 +298,10 @@ def test_a_name_that_is_like_none() -> None:
         crossent.packages("zzz", measure=False)
 
 
+def test_all_is_every_case_as_on_the_command_line() -> None:
+    assert crossent.packages("torch", case="all", measure=False) == crossent.packages("torch", measure=False)
+
+
 def test_names_separated_by_commas() -> None:
     found = crossent.packages("torch, SciPy", case="zero", measure=False)
     assert found == crossent.packages("torch", "scipy", case="zero", measure=False)

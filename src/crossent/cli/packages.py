@@ -34,7 +34,7 @@ def packages(
     with shown_progress() as progress:
         table = ask_packages(
             *(names or ()),
-            case=None if case == EVERY else case,
+            case=case,
             measure=not recorded,
             installed=installed,
             timeout_s=seconds,

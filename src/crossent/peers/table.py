@@ -24,6 +24,7 @@ from crossent.peers.text import render
 __all__ = ["PackageAnswer", "PackageTable", "answers_at", "answers_for", "packages"]
 
 SCHEMA = 1
+EVERY = "all"  # the case that is all of them, as on the command line
 Progress = Callable[[int, int, str], None]
 
 
@@ -80,7 +81,7 @@ def packages(
         Packages, such as "torch" or "keras on jax"; "keras" is all its back ends, "torch,scipy" two packages. All
         packages without.
     case
-        One case, such as "zero" or "all-ignored"; all cases without.
+        One case, such as "zero" or "all-ignored"; all cases without, or with "all".
     measure
         False starts no package and takes what is recorded.
     installed
@@ -123,14 +124,14 @@ def packages(
     scipy special.kl_div(p, q).sum() float64 inf
     scipy -special.xlogy(p, q).sum() float64 inf
     """
-    if case is not None and case not in BY_NAME:
-        message = f"`case` must be one of {', '.join(BY_NAME)}; got {case!r}."
+    if case is not None and case != EVERY and case not in BY_NAME:
+        message = f"`case` must be one of {', '.join(BY_NAME)}, {EVERY}; got {case!r}."
         raise OptionError(message)
     if not timeout_s > 0.0:
         message = f"`timeout_s` must be above 0, got {timeout_s}."
         raise RangeError(message)
     wanted = _wanted(names)
-    cases = list(BY_NAME) if case is None else [case]
+    cases = list(BY_NAME) if case is None or case == EVERY else [case]
     here = [probe for probe in PROBES if probe.package in wanted and is_installed(probe)]
     measured = _measure_all(here, cases, timeout_s, progress) if measure else {}
     answers: list[PackageAnswer] = []
