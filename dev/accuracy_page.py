@@ -127,7 +127,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield "---\ndescription: The error of cross-entropy losses and slopes in units of the last place, of crossent, PyTorch, SciPy and scikit-learn, against exact arithmetic.\n---"
     yield "# Accuracy, measured\n"
     yield "How far losses and slopes are from the exact values of the numbers given, in units of the last place (ulp)."
-    yield "One half is the least that rounding allows; a float32 has about seven digits, and an error of a million ulp leaves one.\n"
+    yield "Rounding alone leaves up to one half, and 0 where the exact value happens to be a float."
+    yield "A float32 has about seven digits, and an error of a million ulp leaves one.\n"
     yield f"{told['rows']} rows of {told['classes']} classes for each margin, by which the true class's logit leads the best other;"
     yield "below zero it trails. Each cell is the largest error of those rows. *Lost* means that no digit is right: the answer is"
     yield "0, or off by half of itself and more."
@@ -155,7 +156,7 @@ def _promise(told: dict[str, Any]) -> Iterator[str]:
         for what in ("loss", "slope")
     }
     yield "## What is promised\n"
-    yield "| | promised, ulp | measured here, ulp |\n|---|---|---|"
+    yield "| what | promised, ulp | measured here, ulp |\n|---|---|---|"
     for dtype, what, bound in PROMISES:
         yield f"| {dtype} {what} | {bound} | {most[dtype, what]:g} |"
     yield "\nThe tests hold these bounds against tables of some thousand harder rows, made with mpmath: ties, masks, subnormal"

@@ -16,6 +16,10 @@ for place in (ROOT, ROOT / "src"):
 from dev.site import reference
 
 EXAMPLES = "../examples/README.md"  # the path that GitHub's readers follow
+# a group of the navigation is labelled by its link, which is empty where the group has a page; its title follows
+_GROUP = re.compile(
+    r'(<nav class="md-nav" data-md-level="1") aria-labelledby="__nav_\d+_label"( [^>]*>\s*<label class="md-nav__title"[^>]*>\s*<span[^>]*></span>\s*)([^<]*?)(?=\s*</label>)'
+)
 WIDE = ("packages.md",)  # tables that need the room of the contents beside them
 
 
@@ -31,6 +35,19 @@ def on_files(files: Files, config: Any) -> Files:
     for path, text in made.items():
         files.append(File.generated(config, path, content=text))
     return files
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Let a table take the focus: one that is wider than the window can then be scrolled with the keyboard."""
+    return html.replace("<table>", '<table tabindex="0">')
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Name the two landmarks that the theme leaves without a name: the search, and the groups that have a page of their own."""
+    named = output.replace(
+        'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
+    )
+    return _GROUP.sub(r'\1 aria-label="\3" \2\3', named)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

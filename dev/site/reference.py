@@ -72,11 +72,11 @@ def pages() -> dict[str, str]:
     )
     for page, (title, sentence, names) in PAGES.items():
         objects = {f"crossent.{name}": getattr(crossent, name) for name in names if name in crossent.__all__}
-        made[f"reference/{page}.md"] = _page(title, sentence, objects)
+        made[f"reference/{page}.md"] = _page(title, sentence, "crossent", objects)
         index += _contents(page, title, objects)
     for door, (title, sentence) in DOORS.items():
         objects = _of_module(f"crossent.{door}")
-        made[f"reference/{door}.md"] = _page(title, sentence, objects)
+        made[f"reference/{door}.md"] = _page(title, sentence, f"crossent.{door}", objects)
         index += _contents(door, title, objects)
     made["reference/index.md"] = "\n".join(index)
     return made
@@ -101,9 +101,26 @@ def anchor(name: str) -> str:
     return name.removeprefix("crossent.")
 
 
-def _page(title: str, sentence: str, objects: dict[str, Any]) -> str:
+def _page(title: str, sentence: str, module: str, objects: dict[str, Any]) -> str:
     entries = "\n".join(_entry(name, value) for name, value in objects.items())
-    return f"# {title}\n\n{sentence}\n\n{entries}"
+    return f"# {title}\n\n{sentence}\n\n{_imports(module, entries)}{entries}"
+
+
+def _imports(module: str, entries: str) -> str:
+    """Return, once for a page, the session that its examples go on from: they take the public names as imported."""
+    lines = "\n".join(re.findall(r"^(?:>>>|\.\.\.) .*", entries, re.MULTILINE))
+    every = getattr(import_module(module), "__all__", ())
+    public = [name for name in every if re.search(rf"(?<![\w.]){name}\b", lines)]
+    needed = [
+        line
+        for line, used in (("import numpy as np", r"\bnp\."), ("import torch", r"(?<![\w.])torch\."))
+        if re.search(used, lines)
+    ]
+    needed += [f"from {module} import {', '.join(public[i : i + 3])}" for i in range(0, len(public), 3)]
+    if not needed:
+        return ""
+    session = "".join(f">>> {line}\n" for line in needed)
+    return f"The examples of this page go on from here:\n\n```python\n{session}```\n\n"
 
 
 def _entry(name: str, value: Any) -> str:

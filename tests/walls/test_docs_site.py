@@ -1,10 +1,12 @@
 """The documentation site: built strictly, it fetches nothing from outside, and its pages' numbers are printed by their code."""
 
+import doctest
 import os
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,37 @@ def test_a_browser_asks_for_local_files_alone(site: Path) -> None:
         browser.close()
 
 
+def test_axe_finds_nothing_and_paper_is_white_with_every_column(site: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    pytest.importorskip("axe_playwright_python")
+    if not CHROMIUM.exists():
+        pytest.skip(f"needs Chromium at {CHROMIUM}")
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            page = browser.new_context(viewport={"width": 320, "height": 800}, color_scheme=scheme).new_page()
+            for name in ("index", "questions/loss-nan-or-inf", "accuracy", "reference/losses", "packages"):
+                page.goto((site / f"{name}.html").as_uri())
+                page.evaluate(axe)
+                # the theme's script puts a <nav> without a name around each button that copies a block
+                found = page.evaluate(
+                    "axe.run({exclude: ['.md-code__nav']}).then(all => all.violations.map(one => one.id))"
+                )
+                assert found == [], f"{name}, {scheme}"
+            # the last page, as a sheet of A4 less its margins
+            page.set_viewport_size({"width": 718, "height": 1000})
+            page.emulate_media(media="print")
+            body = page.evaluate(
+                "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+            )
+            assert body == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]
+            assert page.evaluate(
+                "[...document.querySelectorAll('table')].every(one => one.getBoundingClientRect().right <= 718)"
+            )
+        browser.close()
+
+
 @pytest.mark.parametrize("page", TAUGHT, ids=lambda page: page.stem)
 def test_every_number_in_prose_is_printed_by_the_page_s_code(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -145,9 +178,9 @@ def test_a_question_is_answered_first_and_shown_by_code(page: Path) -> None:
     assert any(block.language == "python" for block in pages.blocks(text))
 
 
-def test_there_are_twenty_questions_and_the_index_has_each_once() -> None:
+def test_there_are_twenty_one_questions_and_the_index_has_each_once() -> None:
     listed = re.findall(r"\]\(([\w-]+\.md)\)", (DOCS / "questions" / "index.md").read_text(encoding="utf-8"))
-    assert len(QUESTIONS) == 20
+    assert len(QUESTIONS) == 21
     assert sorted(listed) == [page.name for page in QUESTIONS]
 
 
@@ -199,3 +232,13 @@ def test_the_reference_has_every_public_name() -> None:
         re.findall(r"\{#([\w.]+)\}", text)
     )
     assert not re.search(r"^-{4,}$|\n::\n", text, re.MULTILINE), "a docstring's section was left as it is"
+
+
+@pytest.mark.parametrize("page", reference.pages())
+def test_the_examples_of_a_reference_page_run_when_copied(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pages.ROOT)
+    sessions = [block.text for block in pages.blocks(reference.pages()[page]) if block.text.startswith(">>> ")]
+    test = doctest.DocTestParser().get_doctest("\n".join(sessions), {}, page, None, 0)
+    report: list[str] = []
+    doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE, verbose=False).run(test, out=report.append)
+    assert report == [], "".join(report)
