@@ -38,6 +38,13 @@ def test_the_verdict_says_cost_interval_and_baseline() -> None:
     )
 
 
+def test_a_missing_interval_says_what_it_lacks() -> None:
+    page = Page(score(cases.table(np.array([[0.5, 0.5]]), np.array([0]))).to_html())
+    assert page.of("p")[1] == (
+        "Over 1 row, the truth costs 0.6931 nats on average (no interval: it takes two rows with a finite loss)."
+    )
+
+
 def test_impossible_rows_are_told_plainly() -> None:
     rows = np.array([[0.0, 1.0], [0.5, 0.5], [0.5, 0.5]])
     page = Page(score(cases.table(rows, np.array([0, 1, 1]))).to_html())

@@ -103,6 +103,16 @@ def test_not_even_a_whole_header(tmp_path, text):
     assert_refused(f"`source` must have rows, '{tmp_path / 'a.csv'}' has none", tmp_path / "a.csv")
 
 
+@pytest.mark.parametrize("text", ["a,b\r1,2\r", "a,b\r1,2", "\ra,b\r1,2"])
+def test_lines_that_end_with_cr_alone(tmp_path, text):
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    assert_refused(
+        f"`source` must end its lines with LF, '{tmp_path / 'a.csv'}' ends them with CR alone, as the first Macs did; "
+        f"convert it, for example with `tr '\\r' '\\n'`",
+        tmp_path / "a.csv",
+    )
+
+
 def test_blank_lines_before_the_header(tmp_path):
     (tmp_path / "a.csv").write_text("\n\na;b\n1;2\n")
     assert read(tmp_path / "a.csv") == {"a": [1], "b": [2]}

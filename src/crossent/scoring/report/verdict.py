@@ -5,6 +5,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from crossent.scoring.report.words import counted, number, percent, short
+from crossent.scoring.uncertainty import why_undefined
 
 if TYPE_CHECKING:
     from crossent.scoring.result import Score
@@ -99,7 +100,7 @@ def _cost(score: "Score") -> str:
 def _interval(score: "Score") -> str:
     interval = score.interval
     if not math.isfinite(interval.low):
-        return ""
+        return f" ({why_undefined(interval)[0].lower()}{why_undefined(interval)[1:-1]})"
     how = {
         "normal": "taking the rows as independent",
         "cluster": f"from {counted(interval.units, 'cluster')} of '{short(score.reading.cluster_column)}'",

@@ -48,6 +48,12 @@ class CsvSource:
                 head = lines.readline(_LONGEST_HEADER_BYTES)
             second = lines.readline(_LONGEST_HEADER_BYTES)
         if not head.endswith(b"\n") and not second:
+            if b"\r" in head.strip():
+                message = (
+                    f"`source` must end its lines with LF, '{path}' ends them with CR alone, as the first Macs did; "
+                    f"convert it, for example with `tr '\\r' '\\n'`"
+                )
+                raise SourceError(message)
             message = f"`source` must have rows, '{path}' has none"
             raise SourceError(message)
         try:
