@@ -28,8 +28,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def test_the_options_reach_the_server(served: list[dict[str, Any]]) -> None:
     assert run(["explore"]) == 0
-    assert run(["explore", "--port", "8123", "--no-open"]) == 0
-    assert served == [{"port": 0, "open_browser": True}, {"port": 8123, "open_browser": False}]
+    assert run(["explore", "--port", "8123", "--no-open", "--recorded"]) == 0
+    assert served == [
+        {"port": 0, "open_browser": True, "measure": True},
+        {"port": 8123, "open_browser": False, "measure": False},
+    ]
 
 
 def test_python_opens_an_explanation_at_its_address(served: list[dict[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 A program of its own: ``python -P child.py PROBE [REQUEST]``; so another interpreter, without crossent, can run it.
 REQUEST is a file with a JSON object: ``answers``, the file to write to; ``distributions`` whose versions are wanted; ``skip``, pairs
-of function number and case; ``cases``, all of them without. Beside the host package it needs NumPy alone.
+of function number and case; ``cases``, all of them without, where "q=1e-07" is any step of the slider. Beside the host package it needs NumPy alone.
 """
 
 import importlib
@@ -54,10 +54,13 @@ def _version(distribution: str) -> str:
 def _ask_all(functions: Any, wanted: list[str] | None, skip: set[tuple[int, str]], out: TextIO) -> None:
     cases = importlib.import_module("crossent.peers.cases")
     every = [*cases.CASES, *map(cases.step, cases.LADDER)]
+    if wanted is not None:
+        named = {case.name: case for case in every}
+        every = [named.get(name) or cases.step(float(name.removeprefix("q="))) for name in wanted]
     names = ("name", "reads", "target", "dtype", "rule")
     _write(out, {"functions": [{name: getattr(function, name) for name in names} for function in functions]})
     for number, function in enumerate(functions):
-        for case in every if wanted is None else [case for case in every if case.name in wanted]:
+        for case in every:
             asked = cases.arguments(case, function)
             if asked is None or (number, case.name) in skip:
                 continue

@@ -17,7 +17,7 @@ def address() -> Iterator[str]:
     """The real command's address, from its first line; Ctrl-C must end it with exit code 0."""
     pytest.importorskip("starlette")
     pytest.importorskip("uvicorn")
-    command = [sys.executable, "-m", "crossent", "explore", "--no-open", "--port", "0"]
+    command = [sys.executable, "-m", "crossent", "explore", "--no-open", "--recorded", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

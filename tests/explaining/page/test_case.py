@@ -92,7 +92,7 @@ def test_infinities_come_as_texts() -> None:
         ({"target": True, "prediction": [1]}, "`target` must be a list of numbers or a text of them; got bool."),
         ({"target": 0, "prediction": []}, "`prediction` must have 1 to 1000 classes on this page; got 0."),
         ({"target": 0, "prediction": [0] * 1001}, "`prediction` must have 1 to 1000 classes on this page; got 1001."),
-        ({"target": 0, "prediction": "1 " * 2001}, "`prediction` must have at most 1000 classes on this page."),
+        ({"target": 0, "prediction": "1 " * 2001}, "`prediction` must have 1 to 1000 classes on this page; got 2001."),
         ({"target": 0, "prediction": [[1]]}, '`prediction` must hold numbers, "inf", "-inf" or "nan"; got list.'),
         ({"target": 0, "prediction": ["x"]}, '`prediction` must hold numbers, "inf", "-inf" or "nan"; got \'x\'.'),
         ({**FOUNDING, "colour": 1}, "`colour` is no field of a case; got it beside prediction, target."),

@@ -1,14 +1,17 @@
 """The other three screens' answers, and the sentences for questions that make no sense."""
 
+import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crossent.errors import CrossentError
 from crossent.explaining.page.api import answer
 from crossent.explaining.page.zero import LAST, curves, probability_at
 from crossent.peers.by_rule import answers_at
+from crossent.peers.recorded import FILE
 
 FOUNDING: dict[str, Any] = {"target": [1, 0, 0, 0, 0], "prediction": [0.1, 0.5, 0.1, 0.1, 0.2]}
 
@@ -55,11 +58,32 @@ def test_a_class_without_a_word_has_none() -> None:
 
 
 def test_at_zero_the_rows_are_the_packages_own_answers() -> None:
-    for place in (0, 1, 7, 320, LAST):
+    told = {
+        (one["package"], f"{function['name']} ({function['dtype']})"): function["answers"]
+        for one in json.loads(FILE.read_text("utf-8"))["packages"]
+        for function in one["functions"]
+    }
+    hows = set()
+    for place in (0, 1, 7, 45, 320, LAST):
+        q = probability_at(place)
         shown = answer("zero", {"place": place, "all": True})
-        for row, told in zip(shown["rows"], answers_at(probability_at(place)), strict=True):
-            assert (row["package"], row["version"]) == (told.package, told.version)
-            assert float(row["answer"][0]) == pytest.approx(math.nan if told.value is None else told.value, nan_ok=True)
+        for row, by_rule in zip(shown["rows"], answers_at(q), strict=True):
+            assert (row["package"], row["version"]) == (by_rule.package, by_rule.version)
+            ran = told.get((row["package"], row["function"]), {}).get(f"q={q!r}")
+            value = by_rule.value if ran is None else ran[0]
+            assert float(row["answer"][0]) == pytest.approx(math.nan if value is None else float(value), nan_ok=True)
+            # a run is named where there was one at this very q, and nowhere else
+            assert ("; run recorded on 2026-" in row["how"]) == (ran is not None), row
+            hows.add(row["how"].rpartition("; ")[2])
+    assert "by its rule, checked on runs recorded on 2026-11-24" in hows
+    assert "by reading the source, not run" in hows
+
+
+def test_where_nothing_is_measured_the_page_says_so() -> None:
+    said = answer("zero", {})["measuring"]
+    assert (said["of"], said["going"]) == (0, False)
+    assert said["sentence"].startswith("Nothing is measured here: each row is known by its rule, or by a run recorded")
+    assert answer("measuring", {}) == said
 
 
 def test_the_stops_of_the_slider_go_from_one_to_exactly_zero() -> None:
@@ -83,6 +107,18 @@ def test_the_curves_start_together_and_end_where_each_goes_flat() -> None:
     ends = {line["name"]: line["points"][-1] for line in drawn["lines"]}
     assert next(end for name, end in ends.items() if "keras" in name) == [LAST, 16.12]
     assert [name for name, _ in drawn["flat"]] == list(ends)
+
+
+def test_a_curve_has_a_corner_where_its_package_clips_and_is_straight_nowhere_else() -> None:
+    # drawn as straight lines between points, no curve may be off by more than 0.02 nats, its top included
+    for line in curves()["lines"]:
+        points = [(at, float(value)) for at, value in line["points"] if math.isfinite(float(value))]
+        flat = points[-1][1]
+        if "keras" not in line["name"]:
+            continue
+        for at in np.linspace(0.02, 60.0, 2000):
+            drawn = np.interp(at, *zip(*points, strict=True))
+            assert drawn == pytest.approx(min(at * math.log(10.0), flat), abs=0.02), (line["name"], at)
 
 
 def test_a_number_is_diagnosed_with_evidence_rivals_and_a_fix() -> None:
@@ -137,7 +173,7 @@ def test_a_history_that_names_a_file_is_never_opened(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("question", "body", "message"),
     [
-        ("what", {}, "`question` must be one of explain, bits, zero, diagnose; got 'what'."),
+        ("what", {}, "`question` must be one of explain, bits, zero, measuring, diagnose; got 'what'."),
         ("explain", [], "the body must be a JSON object; got list."),
         ("explain", {**FOUNDING, "rows": 3}, "`rows` must be a list of class ids; got int."),
         ("explain", {**FOUNDING, "rows": [-1]}, "`rows` must hold class ids, whole numbers from 0; got -1."),

@@ -1,30 +1,36 @@
 """The questions that the page may ask of Python; the server and the notebook's widget both answer through here."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossent.errors import OptionError
 from crossent.explaining.page.bits import bits_view
 from crossent.explaining.page.case import read_case, read_number
 from crossent.explaining.page.diagnosis import diagnosis_view
 from crossent.explaining.page.view import view_of
-from crossent.explaining.page.zero import zero_view
+from crossent.explaining.page.zero import measuring_view, zero_view
+
+if TYPE_CHECKING:
+    from crossent.explaining.page.live import Live
 
 Answer = dict[str, Any]
 
 
-def answer(question: str, body: Any) -> Answer:
-    """Return the answer to a question, for JSON; a CrossentError says in one sentence what is wrong with it."""
+def answer(question: str, body: Any, live: "Live | None" = None) -> Answer:
+    """Return the answer to a question, for JSON; a CrossentError says in one sentence what is wrong with it.
+
+    With `live` the screen at zero shows what is measured on this machine.
+    """
     if question not in QUESTIONS:
         message = f"`question` must be one of {', '.join(QUESTIONS)}; got {question[:20]!r}."
         raise OptionError(message)
     if not isinstance(body, Mapping):
         message = f"the body must be a JSON object; got {type(body).__name__}."
         raise OptionError(message)
-    return QUESTIONS[question](body)
+    return QUESTIONS[question](body, live)
 
 
-def _explain(body: Mapping[str, Any]) -> Answer:
+def _explain(body: Mapping[str, Any], _: "Live | None" = None) -> Answer:
     guess = body.get("guess")
     case = read_case(body)
     shown = view_of(
@@ -56,9 +62,10 @@ def _index(value: Any, argument: str) -> int | None:
     return value
 
 
-QUESTIONS: dict[str, Callable[[Mapping[str, Any]], Answer]] = {
+QUESTIONS: dict[str, Callable[[Mapping[str, Any], "Live | None"], Answer]] = {
     "explain": _explain,
-    "bits": bits_view,
+    "bits": lambda body, _: bits_view(body),
     "zero": zero_view,
-    "diagnose": diagnosis_view,
+    "measuring": lambda _, live: measuring_view(live),
+    "diagnose": lambda body, _: diagnosis_view(body),
 }

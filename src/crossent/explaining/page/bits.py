@@ -11,6 +11,7 @@ from crossent.explaining.digits import amount, compact
 from crossent.explaining.explanation import Explanation, explain
 from crossent.explaining.page.case import MOST_CLASSES, read_case
 from crossent.explaining.page.cells import Cell, amount_cell, box_cell, compact_cell
+from crossent.explaining.page.view import check_one_answer
 
 LONGEST_TEXT = 10_000
 MOST_COUNT = 1024  # the thread's own largest example
@@ -67,6 +68,7 @@ def _count_view(count: Any) -> dict[str, Any]:
 def _case_view(body: Mapping[str, Any]) -> dict[str, Any]:
     case = read_case(body)
     explanation = explain(case.target, case.tempered, kind=case.kind, base=2, class_names=case.names)
+    check_one_answer(explanation)
     shown = _view(
         explanation,
         each=amount_cell(explanation.entropy_prediction_bits),

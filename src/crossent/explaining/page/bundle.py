@@ -8,6 +8,9 @@ from importlib.resources import files
 SHARED = ("dom", "charts", "steps", "rows", "explain", "bits", "address", "explorer")
 WITH_PYTHON = ("zero", "diagnose")
 WITHOUT_PYTHON = ("ce", "digits", "twin_case", "twin_bits", "twin")
+# our own lines only: no text of these modules goes over a line's end, and a test says so
+_COMMENT = re.compile(r"^ *//.*\n|^ +", re.MULTILINE)
+_STYLE_COMMENT = re.compile(r"^ */\*.*\*/\n|^ +", re.MULTILINE)
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.mjs";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const)\b)", re.MULTILINE)
 _EXPORTED = re.compile(r"^export (?:async )?(?:function|const) (\w+)", re.MULTILINE)
@@ -34,7 +37,7 @@ def widget_module() -> str:
 @cache
 def style() -> str:
     """Return the page's style sheet."""
-    return _text("style.css")
+    return _STYLE_COMMENT.sub("", _text("style.css"))
 
 
 @cache
@@ -46,7 +49,9 @@ def page() -> str:
 def _joined(names: tuple[str, ...]) -> str:
     # one file: no request per module, and a saved page or a widget can't import from beside itself at all
     *inner, entry = names
-    return "\n".join([*(_closed(name) for name in inner), _imports_as_names(_text(f"module/{entry}.mjs"))])
+    whole = "\n".join([*(_closed(name) for name in inner), _imports_as_names(_text(f"module/{entry}.mjs"))])
+    # a fifth of it says why, to those who read the sources; a saved file is sent by mail
+    return _COMMENT.sub("", whole)
 
 
 def _closed(name: str) -> str:

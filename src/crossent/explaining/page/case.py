@@ -9,9 +9,10 @@ import numpy as np
 
 from crossent.definitions.softmax_cross_entropy import log_softmax, softmax
 from crossent.errors import OptionError, RangeError, ShapeError
-from crossent.explaining.reading import Row
+from crossent.explaining.reading import Row, sums_to_one, table_of_text
 
 MOST_CLASSES = 1000  # what a page can still show and send sixty times a second
+LONGEST_NAME = 80  # letters; the rest says nothing more on a slider
 TEMPERATURES = (0.01, 100.0)
 KINDS = ("probs", "logits")
 TEXTS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
@@ -66,6 +67,8 @@ def read_case(body: Mapping[str, Any]) -> Case:
         message = f'`kind` must be "probs" or "logits" on this page; got {kind!r}.'
         raise OptionError(message)
     prediction = _row_or_text(body.get("prediction"), "prediction")
+    if isinstance(prediction, str):
+        _check_one_row(prediction)
     if kind == "probs" and not isinstance(prediction, str):
         _check_probabilities(prediction)
     case = Case(
@@ -75,7 +78,7 @@ def read_case(body: Mapping[str, Any]) -> Case:
         base=_text(body, "base", "e"),
         names=_names(body.get("names")),
         temperature=_temperature(body.get("temperature", 1.0)),
-        locked=_flag(body, "locked"),
+        locked=_flag(body, "locked", default=_is_distribution(kind, prediction)),
     )
     return _moved(case, body.get("move"))
 
@@ -150,6 +153,22 @@ def _check_probabilities(row: Row) -> None:
         raise RangeError(message)
 
 
+def _check_one_row(text: str) -> None:
+    # before it is explained: a batch has a loss too, the mean of its rows, and that of no case on this page
+    rows = table_of_text(text, "prediction")
+    if len(rows) > 1:
+        message = f"`prediction` must be one row on this page; got {len(rows)} rows: crossent.explain() takes a batch."
+        raise ShapeError(message)
+    if rows and len(rows[0]) > MOST_CLASSES:
+        message = f"`prediction` must have 1 to {MOST_CLASSES} classes on this page; got {len(rows[0])}."
+        raise ShapeError(message)
+
+
+def _is_distribution(kind: str, prediction: Row | str) -> bool:
+    """Return whether the others may rescale: a sum that was given as something else than 1 is meant so."""
+    return kind != "probs" or isinstance(prediction, str) or sums_to_one(prediction)
+
+
 def _target(value: Any) -> Row | str | int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -158,9 +177,6 @@ def _target(value: Any) -> Row | str | int:
 
 def _row_or_text(value: Any, argument: str) -> Row | str:
     if isinstance(value, str):
-        if value.count(",") + len(value.split()) > 2 * MOST_CLASSES:
-            message = f"`{argument}` must have at most {MOST_CLASSES} classes on this page."
-            raise ShapeError(message)
         return value
     if not isinstance(value, list):
         message = f"`{argument}` must be a list of numbers or a text of them; got {_kind_of(value)}."
@@ -202,7 +218,7 @@ def _names(value: Any) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         message = f"`names` must be a list of texts, one per class; got {_kind_of(value)}."
         raise OptionError(message)
-    return tuple(name[:80] for name in value[: MOST_CLASSES + 1])
+    return tuple(name[:LONGEST_NAME] for name in value[: MOST_CLASSES + 1])
 
 
 def _temperature(value: Any) -> float:
@@ -214,8 +230,8 @@ def _temperature(value: Any) -> float:
     return number
 
 
-def _flag(body: Mapping[str, Any], name: str) -> bool:
-    value = body.get(name, True)
+def _flag(body: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = body.get(name, default)
     if not isinstance(value, bool):
         message = f"`{name}` must be true or false; got {_kind_of(value)}."
         raise OptionError(message)

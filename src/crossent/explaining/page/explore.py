@@ -36,7 +36,9 @@ def explore(explanation: Explanation | None = None, *, port: int = 0, open_brows
 
     Notes
     -----
-    Nothing leaves this machine: the server answers 127.0.0.1 only, and the page loads nothing from elsewhere.
+    Nothing leaves this machine: the server answers 127.0.0.1 only, and the page loads nothing from elsewhere. When the
+    screen at zero is opened, the packages installed here are asked what they answer, each in a process of its own; in a
+    notebook and in a saved page nothing is measured.
 
     Examples
     --------

@@ -4,15 +4,20 @@ import socket
 import sys
 import threading
 import webbrowser
+from typing import TYPE_CHECKING
 
 from crossent.errors import MissingExtraError, OptionError, RangeError
+
+if TYPE_CHECKING:
+    from crossent.explaining.page.live import Live
 
 HOST = "127.0.0.1"  # never another: what this serves may read local files' numbers, and asks nobody who they are
 
 
-def serve(*, port: int = 0, open_browser: bool = True, fragment: str = "") -> None:
-    """Serve the page until Ctrl-C; the first line printed is its address."""
+def serve(*, port: int = 0, open_browser: bool = True, fragment: str = "", measure: "bool | Live" = True) -> None:
+    """Serve the page until Ctrl-C; the first line printed is its address. `measure`: ask what is installed at zero."""
     from crossent.explaining.page.app import application
+    from crossent.explaining.page.live import Live
 
     try:
         import uvicorn
@@ -20,6 +25,7 @@ def serve(*, port: int = 0, open_browser: bool = True, fragment: str = "") -> No
         message = "the page needs Starlette and uvicorn, which are not installed: pip install 'crossent[web]'"
         raise MissingExtraError(message) from error
 
+    live = Live() if measure is True else measure or None
     # bound before uvicorn starts, so that the port is known, and the first request waits instead of failing
     with listening(port) as sock:
         taken = sock.getsockname()[1]
@@ -29,11 +35,16 @@ def serve(*, port: int = 0, open_browser: bool = True, fragment: str = "") -> No
         if open_browser:  # in a thread: a text browser does not return before it is left
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         # no server header, no access log: nobody reads them, and each line costs more than an answer
-        config = uvicorn.Config(application(taken), log_level="error", access_log=False, server_header=False, ws="none")
+        config = uvicorn.Config(
+            application(taken, live), log_level="error", access_log=False, server_header=False, ws="none"
+        )
         try:
             uvicorn.Server(config).run(sockets=[sock])
         except KeyboardInterrupt:  # uvicorn stops in order, then raises the signal again
             return
+        finally:
+            if live is not None:  # where the second Ctrl-C came before the server had stopped in order
+                live.stop()
 
 
 def listening(port: int) -> socket.socket:

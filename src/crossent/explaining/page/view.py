@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crossent.errors import OptionError
 from crossent.explaining.digits import amount, chances, compact, long_amount
 from crossent.explaining.explanation import Explanation, explain
 from crossent.explaining.options import BASES
@@ -42,6 +43,7 @@ def view_of(
         base=case.base,
         class_names=case.names,
     )
+    check_one_answer(explanation)
     given = (
         np.array([term.given for term in explanation.terms]) if isinstance(case.prediction, str) else case.prediction
     )
@@ -59,6 +61,16 @@ def view_of(
     }
 
 
+def check_one_answer(explanation: Explanation) -> None:
+    """Raise OptionError where each class is a yes or no of its own: q - p and the boxes would belong to another loss."""
+    if explanation.loss_kind == "binary":
+        message = (
+            "`target` must be one class or a distribution on this page; it has several 1s: "
+            "crossent.explain() takes several labels."
+        )
+        raise OptionError(message)
+
+
 def _state(case: Case, explanation: Explanation, given: Any) -> dict[str, Any]:
     names = [term.name for term in explanation.terms]
     return {
@@ -68,7 +80,9 @@ def _state(case: Case, explanation: Explanation, given: Any) -> dict[str, Any]:
         "kind": case.kind,
         "base": case.base,
         "temperature": box_cell(case.temperature),
-        "locked": case.locked,
+        # a text is a case of its own: as with a link, a sum that is not 1 is meant so
+        "locked": case.locked
+        and (case.kind != "probs" or not isinstance(case.prediction, str) or sums_to_one(np.asarray(given))),
         "unit": UNITS[case.base],
     }
 

@@ -3,27 +3,38 @@
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossent.errors import RangeError
 from crossent.explaining.digits import amount
 from crossent.explaining.page.cells import Cell, amount_cell, compact_cell, plain, signed_cell
 from crossent.peers.answer import PackageAnswer
 from crossent.peers.by_rule import answers_at
+from crossent.peers.recorded import recorded
+
+if TYPE_CHECKING:
+    from crossent.explaining.page.live import Live
 
 LAST = 321  # stop n is 10**-n; 1e-320 is the last before this one, which is exactly 0
-EVERY = 3  # stops between two points of a curve
+EVERY = 3  # stops between two points of a curve, where nothing happens
+DENSE = 4  # points per stop up to the third, where the axis is widest
+FIRST = 50  # up to here each stop has a point
 CURVES_FROM = 2  # at 1 and 0.1 all agree, and -log10 q = 0 is where the axis begins
 
 
-def zero_view(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answers at one stop of the slider and, where asked for, the curves over all of them."""
+def zero_view(body: Mapping[str, Any], live: "Live | None" = None) -> dict[str, Any]:
+    """Return the answers at one stop of the slider and, where asked for, the curves over all of them.
+
+    `live` measures what is installed, from the first time that this is asked.
+    """
+    if live is not None:
+        live.start()
     place = body.get("place", LAST)
     if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place <= LAST:
         message = f"`place` must be a whole number from 0 (q = 1) to {LAST} (q = 0); got {str(place)[:20]}."
         raise RangeError(message)
     q = probability_at(place)
-    answers = answers_at(q, short=not body.get("all"))
+    answers = tuple(_best(answer, live) for answer in answers_at(q, short=not body.get("all")))
     exact = -math.log(q) if q > 0.0 else math.inf
     return {
         "q": compact_cell(q),
@@ -32,6 +43,7 @@ def zero_view(body: Mapping[str, Any]) -> dict[str, Any]:
         "rows": [_row(answer) for answer in answers],
         "count": len(answers_at(q)),
         "curves": curves() if body.get("curves") else None,
+        "measuring": measuring_view(live),
     }
 
 
@@ -40,12 +52,35 @@ def probability_at(place: int) -> float:
     return 0.0 if place == LAST else float(f"1e-{place}")
 
 
+def measuring_view(live: "Live | None") -> dict[str, Any]:
+    """Return how far the measuring is; without it, that there is none."""
+    if live is not None:
+        return live.progress()
+    date = max(function.date or "" for package in recorded().values() for function in package)
+    sentence = f"Nothing is measured here: each row is known by its rule, or by a run recorded up to {date}."
+    return {"done": 0, "of": 0, "going": False, "sentence": sentence}
+
+
+def _best(told: PackageAnswer, live: "Live | None") -> PackageAnswer:
+    """Return what was measured now, else what was recorded at this very q, else what the rule says."""
+    measured = None if live is None else live.answer(told)
+    return measured or _recorded_at().get((told.package, told.function, told.dtype, told.case)) or told
+
+
+@cache
+def _recorded_at() -> dict[tuple[str, str, str, str], PackageAnswer]:
+    functions = [function for package in recorded().values() for function in package]
+    found = [(function, case) for function in functions for case in function.answers if case.startswith("q=")]
+    answers = [answer for function, case in found if (answer := function.answer(case)) is not None]
+    return {(one.package, one.function, one.dtype, one.case): one for one in answers}
+
+
 @cache
 def curves() -> dict[str, Any]:
     """Return one line for all well-known functions that answer the same everywhere, and where each ends."""
     lines: dict[tuple[float | str, ...], list[str]] = {}
-    places = sorted({*range(0, LAST, EVERY), 16, LAST - 1, LAST})
-    stops = [answers_at(probability_at(place), short=True) for place in places]
+    places = _places()
+    stops = [answers_at(0.0 if place == LAST else 10.0**-place, short=True) for place in places]
     names = name_of(stops[-1])
     for number, name in enumerate(names):
         values = tuple(_rounded(stop[number].value) for stop in stops)
@@ -57,6 +92,14 @@ def curves() -> dict[str, Any]:
         ],
         "flat": [[", ".join(members), _ending(values[-1])] for values, members in lines.items()],
     }
+
+
+def _places() -> list[float]:
+    """Return where the curves have points; each clip is a corner, and gets one of its own."""
+    clips = {answer.value for answer in answers_at(0.0, short=True) if answer.value is not None}
+    corners = {value / math.log(10.0) for value in clips if 0.0 < value < math.inf}
+    dense = {step / DENSE for step in range(3 * DENSE)}
+    return sorted({*dense, *corners, *range(FIRST), *range(FIRST, LAST, EVERY), LAST - 1, LAST})
 
 
 def name_of(answers: tuple[PackageAnswer, ...]) -> list[str]:
@@ -104,8 +147,16 @@ def _row(answer: PackageAnswer) -> dict[str, Any]:
         "version": answer.version,
         "answer": ["nan", "no number"] if answer.value is None else amount_cell(answer.value),
         "gradient": None if answer.gradient is None else [*signed_cell(answer.gradient)[:1], _slope(answer, by)],
-        "how": f"{answer.rule}; {f'run recorded on {answer.date}' if answer.date else answer.note}",
+        "how": f"{answer.rule}; {_how(answer)}",
     }
+
+
+def _how(answer: PackageAnswer) -> str:
+    if answer.how == "formula":
+        # without a date nobody ran it: the note says that its source was read
+        return f"by its rule, checked on runs recorded on {answer.date}" if answer.date else answer.note
+    said = f" ({answer.note})" if answer.value is None and answer.note else ""
+    return f"measured now{said}" if answer.how == "measured" else f"run recorded on {answer.date}{said}"
 
 
 def _slope(answer: PackageAnswer, by: str) -> str:

@@ -2,7 +2,8 @@
 
 const TEXTS = ["inf", "-inf", "nan"];
 
-export function writeAddress(state, untouched) {
+// `step`: a new entry for "back" instead of another address for the last one
+export function writeAddress(state, untouched, step = false) {
   const words = new URLSearchParams();
   const given = state.case;
   for (const [key, name] of [
@@ -18,7 +19,9 @@ export function writeAddress(state, untouched) {
   if (given.kind !== untouched.kind) words.set("kind", given.kind);
   if (given.base !== untouched.base) words.set("base", given.base);
   if (given.temperature !== untouched.temperature) words.set("t", given.temperature);
-  if (given.locked !== untouched.locked) words.set("free", given.locked ? "0" : "1");
+  // without the word the sum decides; it is not known yet while a link is still being read
+  const off = given.kind === "probs" && Math.abs([...given.prediction].reduce((sum, q) => sum + q, 0) - 1) > 1e-6;
+  if (given.locked !== undefined && (given.locked !== untouched.locked || off)) words.set("free", given.locked ? "0" : "1");
   for (const screen of ["bits", "zero", "diagnose"]) {
     for (const [key, value] of Object.entries(state[screen])) {
       if (value !== "" && value !== null) words.set(`${screen}.${key}`, value);
@@ -26,7 +29,7 @@ export function writeAddress(state, untouched) {
   }
   const text = words.toString().replaceAll("%2C", ",");
   const hash = `#${state.screen}${text ? `?${text}` : ""}`;
-  if (window.location.hash !== hash) window.history.replaceState(null, "", hash);
+  if (window.location.hash !== hash) window.history[step ? "pushState" : "replaceState"](null, "", hash);
 }
 
 export function readAddress(hash, untouched, screens) {
@@ -44,6 +47,7 @@ export function readAddress(hash, untouched, screens) {
   if (words.has("base")) given.base = words.get("base");
   if (words.has("t")) given.temperature = number(words.get("t"));
   if (words.has("free")) given.locked = words.get("free") !== "1";
+  else if (words.has("q")) given.locked = undefined; // the sum decides
   const found = { screen: screens.includes(name) ? name : screens[0], case: given, bits: {}, zero: {}, diagnose: {} };
   for (const [key, value] of words) {
     const [screen, part] = key.split(".");

@@ -74,10 +74,10 @@ export function bitsScreen(page) {
             : { case: page.state().case };
       const view = await page.compute("bits", given);
       if (mine !== asked) return; // a later question was answered first
-      page.complain("");
+      page.complain("bits", "");
       paint(view);
     } catch (error) {
-      page.complain(error.message);
+      if (mine === asked) page.complain("bits", error.message);
     }
   }
 

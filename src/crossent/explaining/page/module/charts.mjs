@@ -1,9 +1,10 @@
 // Pictures from the numbers they are given; nothing here but places on paper is computed.
 
-import { draw, real, table, value } from "./dom.mjs";
+import { draw, real, shorten, table, value } from "./dom.mjs";
 
 const WIDE = 360;
 const NARROW = 640; // CSS pixels of the window below which a broad picture would have unreadable letters
+const PHONE = 480; // 30rem: below, the style enlarges the letters
 const HIGH = 220;
 const TALL = 300;
 const EDGE = { left: 40, right: 12, top: 14, bottom: 32 };
@@ -33,6 +34,10 @@ function path(points, name) {
   return draw("path", { d: steps.join(""), class: name });
 }
 
+function onPhone() {
+  return document.documentElement.clientWidth < PHONE;
+}
+
 function frame(x, y, wide = WIDE, high = HIGH) {
   return {
     x: (share) => EDGE.left + share * (wide - EDGE.left - EDGE.right),
@@ -56,6 +61,18 @@ function gathered(labels, apart) {
   return found;
 }
 
+// Such a line of text, broken between its labels where it would leave the picture; the lines stand upon each other.
+function stacked(words, x, y, name) {
+  const most = onPhone() ? 38 : 62; // letters, at the size that the style gives them there
+  const lines = [];
+  for (const word of words.split(", ")) {
+    if (lines.length && `${lines.at(-1)}, ${word}`.length <= most) lines[lines.length - 1] += `, ${word}`;
+    else lines.push(word);
+  }
+  const first = Math.max(y - (lines.length - 1) * 12, 10); // at the top edge they hang instead
+  return lines.map((each, place) => text(each, x, first + place * 12, { class: name, "text-anchor": "end" }));
+}
+
 // (A) what a class costs, over the probability that it got
 export function surprisalChart(view) {
   const svg = sheet(`−log q over q: ${view.rows.map((row) => `${row.name} ${row.surprisal[1]}`).join(", ")}`);
@@ -74,7 +91,7 @@ export function surprisalChart(view) {
   const marks = view.clips.map((clip) => [place(clip.loss[0]), `${clip.who} ${clip.loss[1]}`]);
   for (const [height] of marks) svg.append(line(x(0), height, x(1), height, "rule"));
   for (const [height, words] of gathered(marks, 12)) {
-    svg.append(text(words, x(1), height - 3, { class: "mark", "text-anchor": "end" }));
+    svg.append(...stacked(words, x(1), height - 3, "mark"));
   }
   const uniform = place(view.uniform[0]);
   svg.append(
@@ -92,9 +109,9 @@ export function surprisalChart(view) {
     const dot = [x(Math.min(value(row.q), 1)), place(row.surprisal[0])];
     svg.append(draw("circle", { cx: dot[0], cy: dot[1], r: held ? 6 : 3.5, class: held ? "dot true" : "dot" }));
     if (!held) continue;
-    const right = value(row.q) > 0.7; // there the label would leave the picture
+    const right = value(row.q) > 0.5; // there the label would leave the picture
     svg.append(
-      text(`${row.name} ${row.surprisal[1]}`, dot[0] + (right ? -8 : 10), dot[1] + (dot[1] < 40 ? 16 : -8), {
+      text(`${shorten(row.name, onPhone() ? 9 : 12)} ${row.surprisal[1]}`, dot[0] + (right ? -8 : 10), dot[1] + (dot[1] < 40 ? 16 : -8), {
         class: "strong",
         "text-anchor": right ? "end" : "start",
       }),
@@ -244,8 +261,12 @@ export function rectangleChart(picture) {
         class: `box ${place % 2 ? "odd" : "even"}`,
       }),
     );
-    if (tall >= 13)
-      svg.append(text(`${box.name} ${box.p[1]} × ${box.bits[1]}`, left + 6, top + tall / 2 + 4, { class: "inside" }));
+    if (tall >= 13) {
+      const words = `${shorten(box.name, 20)} ${box.p[1]} × ${box.bits[1]}`;
+      const room = 6.2 * words.length + 12; // wider than its letters: where it does not fit it stands beside, not across
+      const beside = room > wide && left + wide + room <= WIDE;
+      svg.append(text(words, left + 6 + (beside ? wide : 0), top + tall / 2 + 4, { class: beside ? "legend" : "inside" }));
+    }
     top += tall;
   }
   svg.append(
@@ -292,12 +313,7 @@ export function lineChart(label, plot) {
     ...plot.lines.filter((one) => one.name).map((one) => [up(one.points.at(-1)[1]), one.name]),
   ];
   for (const [height, words] of gathered(labels, 12)) {
-    svg.append(
-      text(words, broad - EDGE.right - 4, height - 4, {
-        class: broad === WIDE ? "mark" : "legend",
-        "text-anchor": "end",
-      }),
-    );
+    svg.append(...stacked(words, broad - EDGE.right - 4, height - 4, broad === WIDE ? "mark" : "legend"));
   }
   return { svg, across, up };
 }

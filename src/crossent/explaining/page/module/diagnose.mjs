@@ -96,20 +96,27 @@ export function diagnoseScreen(page) {
     const body = Object.fromEntries(FIELDS.map((name) => [name, String(page.state().diagnose[name] ?? "")]));
     for (const name of FIELDS) if (inputs[name].value.trim() !== body[name]) inputs[name].value = body[name];
     batch.open ||= body.outputs !== "" || body.targets !== "";
-    if (FIELDS.every((name) => name === "kind" || body[name] === "")) return;
     asked += 1;
     const mine = asked;
+    if (FIELDS.every((name) => name === "kind" || body[name] === "")) {
+      clear();
+      page.complain("diagnose", "");
+      return;
+    }
     try {
       const view = await page.compute("diagnose", body);
       if (mine !== asked) return;
-      page.complain("");
+      page.complain("diagnose", "");
       paint(view);
     } catch (error) {
-      sentence.replaceChildren();
-      found.replaceChildren();
-      figures.replaceChildren();
-      page.complain(error.message);
+      if (mine !== asked) return;
+      clear();
+      page.complain("diagnose", error.message);
     }
+  }
+
+  function clear() {
+    for (const part of [sentence, found, figures]) part.replaceChildren();
   }
 
   function paint(view) {

@@ -59,6 +59,18 @@ export function real(raw) {
   return typeof raw === "string" ? { inf: Infinity, "-inf": -Infinity, nan: NaN }[raw] : raw;
 }
 
+// Why a number box was not taken: what was read, and what to type. null where there is nothing to complain of.
+export function misread(input, what, wanted) {
+  if (input.validity.valid) return null;
+  const read = input.value === "" ? "holds no number" : `holds ${input.value}`;
+  return `The box of ${what} ${read}: type ${wanted}.`;
+}
+
+export function shorten(text, most) {
+  const letters = [...text];
+  return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : text;
+}
+
 export function button(text, action, attributes = {}) {
   return make("button", { type: "button", onclick: action, ...attributes }, text);
 }

@@ -1,7 +1,7 @@
 // The screen #explain: one prediction that can be dragged.
 
 import { sliceChart, sliceTable, splitChart, splitTable, surprisalChart, surprisalTable } from "./charts.mjs";
-import { button, field, figure, make, newId, number, put, say } from "./dom.mjs";
+import { button, field, figure, make, misread, newId, number, put, say, shorten } from "./dom.mjs";
 import { classTable } from "./rows.mjs";
 import { stepsOf } from "./steps.mjs";
 
@@ -56,8 +56,8 @@ export function explainScreen(page) {
       { class: "actions" },
       button("Copy as Python", () => copy(program.textContent, copied)),
       button("Show every chart as a table", () => page.showTables(), { class: "as-tables", "aria-pressed": "false" }),
-      button("Guess first", () => guess.begin()),
-      button("Reset to the founding example", () => page.reset()),
+      button("Guess first", (event) => guess.begin(event.currentTarget)),
+      button(`Reset to ${page.resetTo}`, () => page.reset()),
       copied,
     ),
     program,
@@ -144,15 +144,19 @@ function controlRow(page) {
     ...UNITS.map(([base, name]) => make("option", { value: base }, name)),
   );
   slide.addEventListener("input", () => page.change({ temperature: Number(slide.value) }, "temperature"));
-  exact.addEventListener("change", () =>
-    exact.validity.valid && exact.value !== "" ? page.change({ temperature: Number(exact.value) }) : page.refresh(),
-  );
+  exact.addEventListener("change", () => {
+    const wrong = misread(exact, "the temperature", "a number from 0.01 to 100, such as 1.5");
+    if (wrong || exact.value === "") page.refuse(wrong ?? "");
+    else page.change({ temperature: Number(exact.value) });
+  });
+  const tempered = make("p", { class: "note tempered", hidden: true });
   const element = make(
     "div",
     { class: "controls" },
     make("fieldset", { class: "inputs" }, make("legend", {}, "Input"), ...radios.map((radio) => radio[2])),
     make("div", { class: "field temperature" }, make("span", { "aria-hidden": "true" }, "Temperature T"), slide, exact),
     field("Unit", units),
+    tempered,
   );
   return {
     element,
@@ -160,7 +164,10 @@ function controlRow(page) {
       const mode = view.kind === "probs" ? (view.locked ? "locked" : "free") : "logits";
       for (const [name, input] of radios) input.checked = name === mode;
       if (!slide.matches(":active")) slide.value = view.temperature[0];
-      if (document.activeElement !== exact) exact.value = view.temperature[2];
+      // what is being typed is not written over, what was refused is
+      if (document.activeElement !== exact || !exact.validity.valid || exact.value === "") exact.value = view.temperature[2];
+      tempered.hidden = mode !== "free" || view.temperature[0] === 1;
+      say(tempered, `At T = ${view.temperature[1]} the loss sees softmax(log q / T), which sums to 1; at T = 1 it sees q.`);
       units.value = view.base;
     },
   };
@@ -169,7 +176,7 @@ function controlRow(page) {
 function guessRow(page) {
   const input = make("input", { type: "number", step: "any", min: 0 });
   const label = make("span", {}, "Your guess of the loss");
-  const reveal = make("p", { class: "reveal", hidden: true });
+  const reveal = make("p", { class: "reveal", hidden: true, tabindex: "-1" });
   const form = make(
     "form",
     {
@@ -177,27 +184,32 @@ function guessRow(page) {
       hidden: true,
       onsubmit: (event) => {
         event.preventDefault();
-        if (input.value !== "") page.change({ guess: Number(input.value) });
+        if (input.value === "") return;
+        said = true;
+        page.change({ guess: Number(input.value) });
       },
     },
     make("label", {}, label, " ", input),
     make("button", { type: "submit" }, "Show"),
-    button("Skip", () => end("")),
+    button("Skip", () => end()),
   );
   const element = make("div", {}, form, reveal);
   let open = false;
+  let said = false; // a view may still hold the answer to the guess before
+  let opener = null;
 
-  function end(text) {
+  function end() {
     open = false;
     form.hidden = true;
-    say(reveal, text);
-    reveal.hidden = text === "";
     page.again();
+    opener.focus();
   }
   return {
     element,
-    begin() {
+    begin(from) {
+      opener = from;
       open = true;
+      said = false;
       input.value = "";
       form.hidden = false;
       reveal.hidden = true;
@@ -205,11 +217,12 @@ function guessRow(page) {
       input.focus();
     },
     hides(view) {
-      if (open && view.reveal) {
+      if (open && said && view.reveal) {
         open = false;
         form.hidden = true;
         say(reveal, view.reveal);
         reveal.hidden = false;
+        reveal.focus(); // the button that was pressed is gone, and focus with it
       }
       say(label, `Your guess of the loss, in ${view.unit}`);
       return open;
@@ -250,7 +263,7 @@ function pictures(view) {
       "What each class costs.",
       surprisalChart(view),
       () => surprisalTable(view),
-      "The curve has no top: at q = 0 the cost is infinite. Thin lines: where packages clip.",
+      "The curve has no top: at q = 0 the cost is infinite. Thin lines: where packages clip, by their rules.",
     ),
     figure(
       "Where the loss comes from.",
@@ -262,7 +275,7 @@ function pictures(view) {
   if (view.slice) {
     found.push(
       figure(
-        `If only the logit of ${view.slice.name} moved.`,
+        `If only the logit of ${shorten(view.slice.name, 40)} moved.`,
         sliceChart(view),
         () => sliceTable(view),
         "The dashed tangent is the gradient: steepest where the loss is worst.",
@@ -314,16 +327,13 @@ function ownNumbers(page) {
     {
       onsubmit: (event) => {
         event.preventDefault();
-        const given = names.value
-          .split(",")
-          .map((name) => name.trim())
-          .filter(Boolean);
+        const given = readNames(names.value);
         page.replace({ target: target.value, prediction: prediction.value, names: given.length ? given : null });
       },
     },
     field("Target: a class id, or one number per class", target),
     field("Prediction: one number per class", prediction),
-    field("Names, separated by commas (may stay empty)", names),
+    field("Names, separated by commas (may stay empty); one with a comma in double quotes", names),
     make("button", { type: "submit" }, "Explain these"),
   );
   const element = make("details", { class: "own" }, make("summary", {}, "Your own numbers"), form);
@@ -331,12 +341,22 @@ function ownNumbers(page) {
     element,
     show(view) {
       if (element.contains(document.activeElement)) return;
-      if (view.classes > 100) return; // a field of that length helps nobody
-      target.value = view.target.join(" ");
-      prediction.value = view.prediction.join(" ");
-      names.value = view.names ? view.names.join(", ") : "";
+      const long = view.classes > 100; // a field of that length helps nobody, nor do the numbers of the case before
+      target.value = long ? "" : view.target.join(" ");
+      prediction.value = long ? "" : view.prediction.join(" ");
+      names.value = long ? "" : (view.names ?? []).map(quoted).join(", ");
     },
   };
+}
+
+function quoted(name) {
+  return /[,"]|^\s|\s$/.test(name) ? `"${name.replaceAll('"', '""')}"` : name;
+}
+
+function readNames(text) {
+  const words = text.match(/\s*"(?:[^"]|"")*"\s*(?=,|$)|[^,]+/g) ?? [];
+  const plain = (word) => (/^".*"$/s.test(word) ? word.slice(1, -1).replaceAll('""', '"') : word);
+  return words.map((word) => plain(word.trim())).filter(Boolean);
 }
 
 async function copy(text, note) {

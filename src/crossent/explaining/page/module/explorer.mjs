@@ -29,6 +29,8 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
   let answered = 0; // on the root for scripts and tests that wait for the next answer
   let announced = 0;
   let written = 0;
+  let turned = null; // the prediction before it was turned into logits, or back, and what it was turned into
+  let faults = {}; // screen -> what is wrong with what it was asked
 
   const status = make("p", { role: "status", class: "unseen" });
   const alarm = make("p", { class: "alarm", role: "alert" });
@@ -38,6 +40,7 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
   const page = {
     compute,
     state: () => state,
+    resetTo: first.target ? "the case this opened with" : "the founding example",
     // a change of the case; steps of one gesture overtake each other
     change: (patch, gesture = null) => ask(gesture, (now) => ({ ...now, ...patch })),
     move: (of, index, to, gesture) => {
@@ -50,7 +53,13 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
     mode: (mode) =>
       ask(null, (now) => {
         const kind = mode === "logits" ? "logits" : "probs";
-        return { ...now, locked: mode !== "free", move: now.kind === kind ? undefined : { of: "kind", to: kind } };
+        const next = { ...now, locked: mode !== "free" };
+        if (now.kind === kind) return next;
+        // there and back, untouched: the numbers as they were, not as exp(log(..)) rounds them
+        if (turned?.kind === kind && turned.there === String(now.prediction) && now.temperature === 1)
+          return { ...next, kind, prediction: turned.here, temperature: turned.temperature };
+        turned = { kind: now.kind, here: now.prediction, temperature: now.temperature, there: null };
+        return { ...next, move: { of: "kind", to: kind } };
       }),
     makeTrue: (index) =>
       ask(null, (now) => ({ ...now, target: now.target.map((_, place) => (place === index ? 1 : 0)) })),
@@ -61,20 +70,21 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
     },
     replace: (given) => {
       rows = sliced = null;
-      ask(null, (now) => ({ ...now, temperature: 1, ...given }));
+      ask(null, (now) => ({ ...now, temperature: 1, locked: undefined, ...given }));
     },
     reset: () => {
       rows = sliced = null;
       ask(null, () => ({ ...untouched }));
     },
-    refresh: () => ask(null, (now) => now),
+    // what was typed gives way to what holds, and one sentence says why
+    refuse: (text) => ask(null, (now) => now, text),
     again: () => view && showView(),
     keep: (name, patch) => {
       state = { ...state, [name]: patch };
       later();
     },
     // other screens ask by themselves and say here what went wrong, or that it no longer is
-    complain: (text) => say(alarm, text),
+    complain: (name, text) => fault(name, text),
     announce,
     showTables: () => {
       tables.shown = root.classList.toggle("tables");
@@ -96,8 +106,10 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
           href: `#${name}`,
           "data-screen": name,
           onclick: (event) => {
+            if (address && (event.ctrlKey || event.metaKey || event.shiftKey)) return; // a tab of its own
             event.preventDefault(); // in a frame without an address of its own the link would load the page around it
-            open(name);
+            if (name === state.screen) return;
+            open(name, true);
           },
         },
         makers[name][0],
@@ -114,25 +126,30 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
   );
   main.append(...names.map((name) => screens[name].element));
 
-  function ask(gesture, change) {
+  function fault(name, text) {
+    faults = { ...faults, [name]: text };
+    say(alarm, [...new Set(["explain", state.screen])].map((one) => faults[one]).filter(Boolean).join(" "));
+  }
+
+  function ask(gesture, change, said = "") {
     const last = queue.at(-1);
     if (gesture && last && last.gesture === gesture) last.change = change;
-    else queue.push({ gesture, change });
+    else queue.push({ gesture, change, said });
     if (!busy) work();
   }
 
   async function work() {
     busy = root.dataset.busy = true;
     while (queue.length) {
-      const { change } = queue.shift();
+      const { change, said } = queue.shift();
       const body = change(state.case);
       try {
         const found = await compute("explain", { ...body, rows, slice: sliced, drawn });
         view = found.curve ? found : { ...found, curve: view.curve, clips: view.clips };
         drawn = view.base;
-        adopt();
+        adopt(said);
       } catch (error) {
-        say(alarm, error.message);
+        fault("explain", error.message);
         if (view) showView(); // what was typed and refused gives way to what holds
       }
       answered += 1;
@@ -142,7 +159,7 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
     delete root.dataset.busy;
   }
 
-  function adopt() {
+  function adopt(said) {
     state = {
       ...state,
       case: {
@@ -156,7 +173,8 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
       },
     };
     rows = view.rows.map((row) => row.index);
-    say(alarm, "");
+    if (turned && turned.there === null && turned.kind !== view.kind) turned.there = String(view.prediction);
+    fault("explain", said);
     showView();
     later();
   }
@@ -170,7 +188,8 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
 
   function announce(text) {
     clearTimeout(announced);
-    announced = setTimeout(() => say(status, text), QUIET_MS);
+    if (text === "") say(status, ""); // what is to be guessed must not be read out meanwhile
+    else announced = setTimeout(() => say(status, text), QUIET_MS);
   }
 
   // browsers refuse more than a few hundred addresses in ten seconds
@@ -180,14 +199,21 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
     written = setTimeout(() => writeAddress(state, untouched), 250);
   }
 
-  function open(name) {
+  // a screen is a step of its own for "back"; what is changed on it is not
+  function open(name, step = false) {
+    if (step && address) {
+      clearTimeout(written);
+      writeAddress(state, untouched);
+    }
     state = { ...state, screen: name };
     for (const link of tabs.children) {
       if (link.dataset.screen === name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
     for (const [other, screen] of Object.entries(screens)) screen.element.hidden = other !== name;
+    faults = {};
     say(alarm, "");
+    if (step && address) writeAddress(state, untouched, true);
     if (name !== "explain") screens[name].show();
     later();
   }
@@ -198,14 +224,14 @@ export function start(root, { screens: makers, compute, first = {}, address = fa
     rows = sliced = null;
     for (const screen of Object.values(screens)) screen.restore?.();
     open(state.screen);
-    page.refresh();
+    page.refuse("");
   }
 
   if (address) window.addEventListener("hashchange", load);
   if (address) load();
   else {
     open(names[0]);
-    page.refresh();
+    page.refuse("");
   }
   return page;
 }

@@ -1,7 +1,7 @@
 // The table of classes: per class the truth, the prediction on a slider, what it costs and where a step moves it.
 
 import { gradientBar } from "./charts.mjs";
-import { draw, make, newId, number, put, say, value } from "./dom.mjs";
+import { draw, make, misread, newId, number, put, say, value } from "./dom.mjs";
 
 const HEADS = ["class", "target p", "predicted q", "−log q", "p·(−log q)", "∂L/∂q", "∂L/∂z = q−p", "descent"];
 const STEPS = { raise: "▲ raise", lower: "▼ lower", stay: "– stay", "": "" };
@@ -84,7 +84,10 @@ function classLine(page, row, group) {
   truth.addEventListener("change", () => commit(truth, "target"));
 
   function commit(input, of) {
-    if (input.value === "" || !input.validity.valid) page.refresh();
+    const range = input.max === "" ? "a number such as -1.5" : "a number from 0 to 1, such as 0.25";
+    const letter = of === "target" ? "p" : input.max === "" ? "z" : "q";
+    const wrong = misread(input, `${letter} of ${row.name}`, range);
+    if (wrong || input.value === "") page.refuse(wrong ?? "");
     else page.move(of, row.index, Number(input.value), {});
   }
 

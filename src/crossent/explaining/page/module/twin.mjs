@@ -150,7 +150,7 @@ function words(nats, unit, now, p, q, logQ, true_class, names, guess) {
   let chance =
     true_class === null
       ? `perplexity ${chances(Math.exp(nats))}`
-      : `1 chance in ${chances(Math.exp(-logQ[true_class]))}`;
+      : `1 chance in ${Math.exp(-logQ[true_class]) === Infinity ? `e^${compact(nats)}` : chances(Math.exp(-logQ[true_class]))}`;
   if (Number.isNaN(nats)) chance = "not a number";
   else if (nats === Infinity) chance = true_class === null ? "a class of the target got no chance" : "no chance at all";
   const best = Math.max(...q);

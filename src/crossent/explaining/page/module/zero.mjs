@@ -4,6 +4,7 @@ import { cursor, lineChart } from "./charts.mjs";
 import { button, figure, make, newId, number, put, say, table } from "./dom.mjs";
 
 const LAST = 321; // 10^-320 is the last stop before exactly 0
+const WATCH_MS = 1000;
 
 export function zeroScreen(page) {
   const label = newId();
@@ -11,9 +12,10 @@ export function zeroScreen(page) {
   const q = number(null, "q0");
   const exact = number(null, "exact");
   const sentence = make("p", { class: "verdict" });
-  const every = make("input", { type: "checkbox", onchange: () => show() });
+  const every = make("input", { type: "checkbox", onchange: () => go(place()) });
+  const measuring = make("p", { class: "note measuring" });
   const total = make("span");
-  const answers = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Answers" });
+  const answers = make("div", { class: "scroll answers", tabindex: "0", role: "region", "aria-label": "Answers" });
   const figures = make("div", { class: "figures wide" });
   const stops = [
     ["1", 0],
@@ -54,6 +56,7 @@ export function zeroScreen(page) {
     ),
     figures,
     make("label", { class: "choice every" }, every, " ", total),
+    measuring,
     answers,
     make(
       "div",
@@ -63,35 +66,61 @@ export function zeroScreen(page) {
   );
   let curves = null;
   let asked = 0;
+  let watching = 0;
 
   slide.addEventListener("input", () => go(Number(slide.value)));
 
-  function go(place) {
-    page.keep("zero", { place });
+  function place() {
+    const kept = page.state().zero.place ?? LAST;
+    return Number.isNaN(Number(kept)) || String(kept).trim() === "" ? kept : Number(kept); // Python says what is wrong
+  }
+
+  function go(to) {
+    page.keep("zero", { place: to, all: every.checked ? 1 : "" });
     show();
   }
 
   function restore() {
-    slide.value = page.state().zero.place ?? LAST;
+    slide.value = place();
+    every.checked = String(page.state().zero.all ?? "") === "1";
   }
 
   async function show() {
-    const place = Number(page.state().zero.place ?? LAST);
-    if (!slide.matches(":active")) slide.value = place;
+    const at = place();
+    if (!slide.matches(":active")) slide.value = at;
+    clearTimeout(watching);
     asked += 1;
     const mine = asked;
     try {
-      const view = await page.compute("zero", { place, curves: curves === null, all: every.checked });
+      const view = await page.compute("zero", { place: at, curves: curves === null, all: every.checked });
       if (view.curves) curves = view.curves;
       if (mine !== asked) return;
-      page.complain("");
-      paint(view, place);
+      page.complain("zero", "");
+      paint(view, at);
+      watch(view.measuring);
     } catch (error) {
-      page.complain(error.message);
+      if (mine === asked) page.complain("zero", error.message);
     }
   }
 
-  function paint(view, place) {
+  // while packages are asked, each that has answered shows in the table
+  function watch(known) {
+    say(measuring, known.sentence);
+    clearTimeout(watching);
+    if (!known.going) return;
+    watching = setTimeout(async () => {
+      if (element.hidden || !element.isConnected) return; // begun again when the screen is opened again
+      try {
+        const now = await page.compute("measuring", {});
+        if (now.done > known.done) show();
+        else watch(now);
+      } catch {
+        say(measuring, "Python no longer answers: what is measured is not known.");
+      }
+    }, WATCH_MS);
+  }
+
+  function paint(view, at) {
     put(q, view.q);
     put(exact, view.exact);
     slide.setAttribute("aria-valuetext", `q = ${view.q[1]}`);
@@ -123,13 +152,13 @@ export function zeroScreen(page) {
       lines: curves.lines,
       marks: [],
     });
-    cursor(svg, across(place));
+    cursor(svg, across(at));
     figures.replaceChildren(
       figure(
         "Where each goes flat.",
         svg,
         () => table("Largest answer, nats", ["packages", "at q = 0"], curves.flat),
-        "A package that clips q stops here, and its gradient with it.",
+        "A package that clips q stops here, and its gradient with it. Lines: by their rules.",
       ),
     );
     page.announce(`q = ${view.q[1]}: the exact answer is ${view.exact[1]} nats. ${view.sentence}`);
