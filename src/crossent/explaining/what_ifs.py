@@ -14,7 +14,7 @@ from crossent.explaining.measuring import (
     row_losses,
 )
 from crossent.explaining.parts import AsBinary, AsLogits, AsSquared, Sensitivity, Unseen
-from crossent.explaining.reading import Row
+from crossent.explaining.reading import Row, Rows
 
 LOGIT_STEP = 0.1
 PROB_STEP = 0.01
@@ -88,36 +88,46 @@ def _log(value: float) -> float:
 
 
 def step_logits(prediction: Prediction, index: int, step: float) -> Prediction:
-    """Return the prediction with one logit moved; log q serves as logits where none were given."""
-    if prediction.loss_kind == "binary":
-        assert prediction.log_not_q is not None  # several labels have it
-        with np.errstate(invalid="ignore"):
-            logits = prediction.log_q - prediction.log_not_q
-        logits = prediction.given.copy() if prediction.kind == "logits" else logits
-    else:
-        logits = prediction.given.copy() if prediction.kind == "logits" else prediction.log_q.copy()
+    """Return the prediction with one logit moved."""
+    logits = _logits(prediction).copy()
     logits[0, index] += step
     return predict(logits, "logits", prediction.loss_kind)
+
+
+def _logits(prediction: Prediction) -> Rows:
+    """Return the logits; log q serves as such where none were given."""
+    if prediction.kind == "logits":
+        return prediction.given
+    if prediction.loss_kind == "categorical":
+        return prediction.log_q
+    assert prediction.log_not_q is not None  # several labels have it
+    with np.errstate(invalid="ignore"):
+        return np.asarray(prediction.log_q - prediction.log_not_q)
 
 
 def check_gradient(prediction: Prediction, p: Row, w: Row, shown: tuple[int, ...]) -> float | None:
     """Return the largest difference between dL/dz and a central difference of the loss, over the shown classes."""
     if not math.isfinite(_loss(prediction, p, w)):
         return None
-    slopes = grad_logits(prediction, p[np.newaxis], w)[0]
-    worst = 0.0
-    for index in shown:
-        if not math.isfinite(prediction.log_q[0, index]):
-            continue  # a logit of -inf does not move
-        above = _loss(step_logits(prediction, index, DIFFERENCE_STEP), p, w)
-        below = _loss(step_logits(prediction, index, -DIFFERENCE_STEP), p, w)
-        worst = max(worst, abs((above - below) / (2.0 * DIFFERENCE_STEP) - float(slopes[index])))
+    moving = [index for index in shown if math.isfinite(prediction.log_q[0, index])]  # a logit of -inf does not move
+    if not moving:
+        return 0.0
+    # every step in one table: one at a time they took a millisecond, half of what a step of the page's drag costs
+    logits = np.repeat(_logits(prediction), 2 * len(moving), axis=0)
+    logits[np.arange(len(logits)), np.repeat(moving, 2)] += np.tile((DIFFERENCE_STEP, -DIFFERENCE_STEP), len(moving))
+    losses = _losses(predict(logits, "logits", prediction.loss_kind), p, w).reshape(-1, 2)
+    slopes = grad_logits(prediction, p[np.newaxis], w)[0, moving]
+    worst = float(np.abs((losses[:, 0] - losses[:, 1]) / (2.0 * DIFFERENCE_STEP) - slopes).max())
     return worst if math.isfinite(worst) else None
 
 
+def _losses(prediction: Prediction, p: Row, w: Row) -> Row:
+    table = np.broadcast_to(p, prediction.given.shape)
+    return row_losses(prediction, table, w, contributions(prediction, table, w))
+
+
 def _loss(prediction: Prediction, p: Row, w: Row) -> float:
-    table = p[np.newaxis]
-    return float(row_losses(prediction, table, w, contributions(prediction, table, w))[0])
+    return float(_losses(prediction, p, w)[0])
 
 
 def split_otherwise(q: Row, p: Row, total_weight: float, weights: Row, divisor: float) -> Unseen | None:
