@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from crossent.errors import CrossentError, LabelError, OptionError, RangeError, SourceError
 from crossent.scoring.score import score
@@ -37,6 +38,18 @@ def test_a_source_that_is_no_path():
         "`source` must be the path of a file, or Arrow data, got dict; write it to a file first, or give a table",
         GOOD,
     )
+
+
+def test_a_label_beyond_int64(tmp_path):
+    table = pa.table({"target": pa.array([0, 1, 2**64 - 1], pa.uint64()), "prob_0": [0.5] * 3, "prob_1": [0.5] * 3})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert_raises(
+        LabelError,
+        "`target` must hold one of the classes 0, 1; row 2 has 18446744073709551615: give the prediction of "
+        "'18446744073709551615' a column, or name the label column with `target`",
+        tmp_path / "a.parquet",
+    )
+    assert score(tmp_path / "a.parquet", bad_labels="count").bad_labels == 1
 
 
 def test_text_that_is_not_utf8(tmp_path):

@@ -192,11 +192,12 @@ def test_the_key_is_the_only_column_in_common(write):
         f"`on` must be a column of both files, '{labels}' has 'id', 'y' and '{predictions}' has 'ID', 'row', 'prob_0'; "
     )
     assert_refused(f"{text}give the rows of both a column with the same name and keys", predictions, labels)
-    labels = write({"ID": [1], "row": [2], "y": [2]}, "two.parquet")
-    text = f"`on` must say which column is the key, '{labels}' and '{predictions}' share 'ID', 'row'"
-    assert_refused(text, predictions, labels)
-    text = f"`on` must be a column of both files, '{predictions}' has no 'y' among 'ID', 'row', 'prob_0'"
-    assert_refused(text, predictions, labels, "y")
+    several = write({"user_id": [1], "item_id": [5], "prob_0": [0.5]}, "several.parquet")
+    two = write({"user_id": [1], "item_id": [2], "y": [2]}, "keys.parquet")
+    text = f"`on` must say which column is the key, '{two}' and '{several}' share 'user_id', 'item_id'"
+    assert_refused(text, several, two)
+    text = f"`on` must be a column of both files, '{several}' has no 'y' among 'user_id', 'item_id', 'prob_0'"
+    assert_refused(text, several, two, "y")
 
 
 def test_columns_in_common_beside_the_key(write):

@@ -36,7 +36,7 @@ def test_a_one_hot_solution_becomes_names(write):
     predictions = write({"id": [3, 1, 2, 9], "Status_C": [0.5] * 4, "Status_D": [0.5] * 4}, "p.csv")
     solution = {"id": [1, 2, 3], "Status_C": [1, 0, 0], "Status_D": [0, 1, 0], "Usage": ["Public", "Public", "Private"]}
     labels = write(solution, "solution.csv")
-    report, found = both(predictions, labels, "id")
+    report, found = both(predictions, labels)  # the classes are in both files too, and no key
     assert found["target"] == [None, "Status_C", "Status_D", None]
     assert found["Status_C"] == [0.5] * 4
     assert found["Usage"] == ["Private", "Public", "Public", "public"]  # the last lacks a label, which is another thing

@@ -36,7 +36,7 @@ from crossent.scoring.metadata import index_columns, labels_with_names
 from crossent.scoring.names import DOUBTFUL_LABELS, LABELS
 from crossent.scoring.shares import ShareColumns, pairs_of_columns, share_columns, shares_beside
 from crossent.scoring.sources.csv import where_no_number
-from crossent.scoring.sources.opening import read_batches
+from crossent.scoring.sources.opening import first_rows
 from crossent.scoring.sources.source import Source
 from crossent.scoring.top_k import Listed, listed_by_name
 from crossent.scoring.vectors import floats, width_of
@@ -165,12 +165,13 @@ class _Search:
             raise SourceError(message)
         kinds = [self.schema.field(name).type for name in names]
         rows = max(1, min(_FIRST_ROWS, _FIRST_VALUES // sum(values_per_row(kind, _LIST_VALUES) for kind in kinds)))
-        for batch in read_batches(self.source, names, rows, {}):
-            public = public_rows(batch, self.mark)
-            # Rows that do not count may be labelled with anything.
-            return batch if public is None or not public.any() else batch.filter(pa.array(public))
-        message = f"`source` must have rows, '{self.source.path}' has none"
-        raise SourceError(message)
+        batch = first_rows(self.source, names, rows, {})
+        if batch is None:
+            message = f"`source` must have rows, '{self.source.path}' has none"
+            raise SourceError(message)
+        public = public_rows(batch, self.mark)
+        # Rows that do not count may be labelled with anything.
+        return batch if public is None or not public.any() else batch.filter(pa.array(public))
 
     def _top_lists(self) -> list[str]:
         return [field.name for field in self.free if is_list_of_any(field.type) and not is_vector(field.type)]

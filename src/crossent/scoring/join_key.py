@@ -7,6 +7,7 @@ from typing import Any
 from crossent.errors import SourceError
 from crossent.scoring.arrow import pa
 from crossent.scoring.column_types import is_text
+from crossent.scoring.names import is_key
 from crossent.scoring.sources.opening import read_batches
 from crossent.scoring.sources.source import Piece, Source
 from crossent.scoring.wording import listed, one_line
@@ -57,7 +58,7 @@ class Key:
 
 
 def key_name(labels: Source, sources: Sequence[Source], on: str | None) -> str:
-    """Return the key column: the one that was named, else the only one that every file has."""
+    """Return the key column: the one that was named, else the only one that every file has, or the only one of these that is named as a key."""
     if on is not None:
         for source in (labels, *sources):
             if on not in source.schema.names:
@@ -67,6 +68,10 @@ def key_name(labels: Source, sources: Sequence[Source], on: str | None) -> str:
     shared = [name for name in labels.schema.names if all(name in source.schema.names for source in sources)]
     if len(shared) == 1:
         return str(shared[0])
+    # Kaggle's one-hot solutions share the classes with the submissions, too.
+    keys = [name for name in shared if is_key(name)]
+    if len(keys) == 1:
+        return str(keys[0])
     if not shared:
         message = (
             f"`on` must be a column of both files, '{labels.path}' has {_names(labels)} and '{sources[0].path}' has "

@@ -13,7 +13,7 @@ from crossent.scoring.options import Options
 from crossent.scoring.reading import Reading, look, text_types
 from crossent.scoring.result import Score
 from crossent.scoring.row_labels import FORMAT, RowLabels, row_labels
-from crossent.scoring.sources.opening import open_source, read_batches
+from crossent.scoring.sources.opening import first_rows, open_source
 from crossent.scoring.sources.parquet import ParquetSource
 from crossent.scoring.sources.source import Source
 from crossent.scoring.tasks import Job, job_for, joined
@@ -66,7 +66,7 @@ def prepare(
             reason = "the labels" if own is not None else reading.label_reason
             reading = replace(reading, label_reason=f"{reason} of {label_file.source.path}")
     if anchors is None:
-        anchors = _anchors(sources[0], seen, reading, options)
+        anchors = anchors_of(sources[0], seen, reading, options, rows=sources[0].rows)
     job = job_for(reading, replace(options, anchors=anchors), batch_rows, label_file)
     job = replace(job, has_several=len(sources) > 1)
     pa.default_memory_pool().release_unused()  # what the first look took, on a thread that reads no more: 6 MB of 390
@@ -104,17 +104,23 @@ def with_rules(reading: Reading, options: Options) -> Reading:
     )
 
 
-def _anchors(first: Source, seen: Any, reading: Reading, options: Options) -> tuple[float, ...]:
-    """Return where to take sums for the temperature: at 1, and near the optimum of the first rows of the first file."""
-    if not reading.classes or first.rows is None or first.rows <= _PILOT_ROWS:
+def anchors_of(first: Source, seen: Any, reading: Reading, options: Options, *, rows: int | None) -> tuple[float, ...]:
+    """Return where to take sums for the temperature: at 1, and near the optimum of the first rows of the first file.
+
+    `seen` are the rows that the reading was told from, `rows` how many there are, None where nobody knows.
+    """
+    wanted = min(_PILOT_ROWS, job_for(reading, options).batch_rows)
+    if not reading.classes or (rows is not None and rows <= wanted):
         return (1.0,)
-    rows = min(_PILOT_ROWS, job_for(reading, options).batch_rows)
-    pilot = Score(reading, replace(options, bad_labels="count", zero="inf", eps=None, bootstrap=0))
-    # Text is read again, with the types that the reading asks for. Of Parquet every column's first page is decoded for it:
-    # 15 ms of 100 columns.
-    is_enough = seen is not None and seen.num_rows >= rows and set(reading.columns) <= set(seen.schema.names)
+    is_enough = seen is not None and seen.num_rows >= wanted and set(reading.columns) <= set(seen.schema.names)
     if isinstance(first, ParquetSource) and is_enough:
-        pilot.update(seen.slice(0, rows))
+        # Every column's first page is decoded for a look: 15 ms of 100 columns.
+        batch = seen
     else:
-        pilot.update(next(read_batches(first, reading.columns, rows, text_types(reading, first.schema))))
+        # Text is read again, with the types that the reading asks for.
+        batch = first_rows(first, reading.columns, wanted + 1, text_types(reading, first.schema))
+        if batch is None or (rows is None and batch.num_rows <= wanted):
+            return (1.0,)
+    pilot = Score(reading, replace(options, bad_labels="count", zero="inf", eps=None, bootstrap=0))
+    pilot.update(batch.slice(0, wanted))
     return tuple(sorted({1.0, pilot.anchor()}))

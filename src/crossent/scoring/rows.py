@@ -137,6 +137,7 @@ class Labels:
             column = column.dictionary_decode()
         if is_list(column.type):  # shape (rows, 1), as Keras writes labels
             column = compute.list_element(column, 0)
+        given = column
         if not is_text(column.type):
             column = self._integers(column, start)
         elif column.type != pa.string():
@@ -156,7 +157,7 @@ class Labels:
                 strange &= ~ignored
             if strange.any() and not self.counts_bad:
                 row = int(np.flatnonzero(strange)[0])
-                raise self._no_class(column[row].as_py(), start + row)
+                raise self._no_class((given if pa.types.is_uint64(given.type) else column)[row].as_py(), start + row)
             indices[strange] = BAD
         return indices
 
@@ -178,6 +179,9 @@ class Labels:
                 row = int(np.flatnonzero(strange)[0])
                 raise self._no_class(values[row].item(), start + row)
             column = pa.array(values, from_pandas=True)
+        if pa.types.is_uint64(column.type):
+            # what is beyond int64 is no class, and the largest number of it is none either
+            column = compute.min_element_wise(column, pa.scalar(2**63 - 1, pa.uint64()), skip_nulls=False)
         return column.cast(pa.int64())
 
     def _no_class(self, value: object, row: int) -> LabelError:

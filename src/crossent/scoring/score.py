@@ -4,6 +4,7 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -17,8 +18,8 @@ from crossent.scoring.memory_pool import system_pool
 from crossent.scoring.names import DOUBTFUL_LABELS
 from crossent.scoring.options import Options
 from crossent.scoring.parts import ClassScore
-from crossent.scoring.preparing import Prepared, prepare, with_rules
-from crossent.scoring.reading import understand
+from crossent.scoring.preparing import Prepared, anchors_of, prepare, with_rules
+from crossent.scoring.reading import look
 from crossent.scoring.remote import map_remote
 from crossent.scoring.result import Score
 from crossent.scoring.sources.opening import open_source
@@ -272,10 +273,12 @@ def _of_table(
     if live is None and (engine != "local" or address is not None):
         message = f"`engine` goes with files and with tables of its own, got {engine!r} for <{type(source).__name__}>"
         raise OptionError(message)
-    reading = with_rules(understand(opened, asked), options)
+    reading, seen = look(opened, asked)
+    reading = with_rules(reading, options)
     refuse_unused(reading, asked, options)
-    job = job_for(reading, options, batch_rows)
     with quiet():
+        anchors = anchors_of(opened, seen, reading, options, rows=opened.rows if live is None else None)
+        job = job_for(reading, replace(options, anchors=anchors), batch_rows)
         if live is None:
             advance.rows = opened.rows
             return score_source(opened, job, on_rows=advance)

@@ -50,15 +50,37 @@ def test_groups_are_the_same_whole_and_in_batches(path, monkeypatch, whole_bytes
     assert assert_pieces(path, ["p.cat", "target"], 6, 100) == 2
 
 
-def test_a_group_is_decoded_whole_only_if_it_is_small_once_decoded(tmp_path):
-    """A million zeros take a few bytes in the file, and 8 MB in memory."""
-    columns = {"zero": np.zeros(10**6), "lists": pa.array([[0.0] * 10] * 10**6, pa.list_(pa.float64()))}
-    parquet.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=10**6)
+def test_only_flat_columns_of_small_groups_are_decoded_whole(tmp_path, monkeypatch):
+    """A million zeros, or the same long text a million times, take a few bytes in the file and millions in memory."""
+    rows = 10**6
+    columns = {"zero": np.zeros(rows), "lists": pa.array([[0.0] * 9] * rows), "text": pa.array(["long" * 9] * rows)}
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=rows)
+    assert (tmp_path / "a.parquet").stat().st_size < rows
+    asked, whole = [], parquet_source._whole
+    monkeypatch.setattr(parquet_source, "_whole", lambda *given: asked.append(given[1:]) or whole(*given))
     source = open_source(tmp_path / "a.parquet")
-    assert (tmp_path / "a.parquet").stat().st_size < 10**6
-    assert source._decoded_bytes(0, {"zero"}) == 8 * 10**6
-    assert source._decoded_bytes(0, {"lists"}) == 80 * 10**6
-    assert source._decoded_bytes(0, {"zero", "lists", "other"}) == 88 * 10**6
+    for limit, expected in ((8 * rows, [([0], rows, ["zero"])]), (8 * rows - 1, [])):
+        asked.clear()
+        monkeypatch.setattr(parquet_source, "_WHOLE_BYTES", limit)
+        batches = read_batches(source, list(columns), 300_000, {}, source.pieces(list(columns), 1)[0])
+        assert [(batch.num_rows, batch.schema.names) for batch in batches] == [
+            (count, list(columns)) for count in (300_000, 300_000, 300_000, 100_000)
+        ]
+        assert asked == expected
+
+
+@pytest.mark.parametrize("group_rows", [1, 7, 100])
+def test_short_groups_are_decoded_together(tmp_path, monkeypatch, group_rows):
+    columns = {"a": np.arange(300.0), "a.b": np.arange(300), "name": [str(i) for i in range(300)]}
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=group_rows)
+    asked, whole = [], parquet_source._whole
+    monkeypatch.setattr(parquet_source, "_whole", lambda *given: asked.append(given[2]) or whole(*given))
+    source = open_source(tmp_path / "a.parquet")
+    [piece] = source.pieces(list(columns), 10**6)
+    batches = list(read_batches(source, ["name", "a.b", "a"], 100, {}, piece))
+    assert joined(batches) == {name: pa.table(columns).to_pydict()[name] for name in ("name", "a.b", "a")}
+    assert len(asked) == 3
+    assert len(batches) <= 6
 
 
 def test_one_row_group_is_in_memory_at_a_time(tmp_path, monkeypatch):

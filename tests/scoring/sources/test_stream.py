@@ -133,9 +133,8 @@ def test_an_error_of_the_caller_is_the_callers():
         message = "mine"
         raise RuntimeError(message)
 
-    source = open_source(broken())
     with pytest.raises(RuntimeError, match="mine"):
-        list(read_batches(source, ["p"], 4, {}))
+        list(read_batches(open_source(broken()), ["p"], 4, {}))
 
 
 def test_the_index_of_a_frame_is_a_column_of_its_own():

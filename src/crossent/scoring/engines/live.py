@@ -16,8 +16,8 @@ from crossent.scoring.tasks import Job, read_result, score_source, sent
 # The package that a table's type comes from, and the file here that knows it. Nothing is imported to find out.
 _PACKAGES = {"dask": ("dask", "Dask DataFrame"), "ray": ("ray", "Ray Dataset"), "pyspark": ("spark", "Spark DataFrame")}
 
-# What a reading looks at.
-_HEAD_ROWS = 4096
+# What a reading looks at, and one more, which says that there are more.
+_HEAD_ROWS = 4097
 
 
 @dataclass(frozen=True)

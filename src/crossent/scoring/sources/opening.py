@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crossent.errors import SourceError
+from crossent.scoring.arrow import pa
 from crossent.scoring.sources import ipc, npy
 from crossent.scoring.sources.csv import CsvSource
 from crossent.scoring.sources.ipc import IpcSource
@@ -17,7 +18,7 @@ from crossent.scoring.sources.parquet import ParquetSource
 from crossent.scoring.sources.paths import local
 from crossent.scoring.sources.safetensors import SafetensorsSource
 from crossent.scoring.sources.source import Piece, Source, readable
-from crossent.scoring.sources.stream import open_stream
+from crossent.scoring.sources.stream import StreamSource, open_stream
 from crossent.scoring.wording import listed
 
 
@@ -94,6 +95,24 @@ def read_batches(
         if batch.num_rows:
             yield batch
         del batch  # not held while the next is read
+
+
+def first_rows(source: Source, columns: Sequence[str], rows: int, types: Mapping[str, Any]) -> Any:
+    """Return the first rows as one batch, None where there are none; of a stream no more than it has kept.
+
+    However they are cut: readers cut dictionaries where row groups end, writers may cut a table after every row.
+    """
+    found = []
+    missing = rows
+    kept = source.kept(columns) if isinstance(source, StreamSource) else None
+    for batch in read_batches(source, columns, rows, types) if kept is None else kept:
+        found.append(batch.slice(0, missing))
+        missing -= found[-1].num_rows
+        if missing <= 0:
+            break
+    if len(found) < 2:
+        return found[0] if found else None
+    return pa.Table.from_batches(found).combine_chunks().to_batches()[0]
 
 
 def _opener(path: Path) -> Callable[[], Source]:

@@ -1,4 +1,4 @@
-"""Parquet: runs of row groups are the pieces; a group is decoded whole where it is small, else a batch at a time."""
+"""Parquet: runs of row groups are the pieces; numbers of small groups are decoded whole, all else a batch at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,13 +8,12 @@ from typing import Any
 from crossent.scoring.arrow import pa, parquet
 from crossent.scoring.sources.source import Piece, runs, valid
 
-# A group of 100 000 x 100 float32 decoded whole, four columns after each other: 29 ms and 45 MB. In batches of 10 000 rows
-# every column has a page of its own open: 47 ms and 97 MB. All columns at once: 36 ms and 148 MB (pyarrow 26.0.1).
+# 100 000 x 100 float32 decoded whole, four columns after each other: 29 ms and 45 MB. In batches of 10 000 rows every column has
+# a page of its own open: 47 ms and 97 MB. All columns at once: 36 ms and 148 MB (pyarrow 26.0.1).
 _WHOLE_BYTES = 2**26
 _COLUMNS_AT_ONCE = 4
-# Of physical types, decoded; a text or list is told by what it takes in the file, and its offsets.
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 8}
-_OFFSET_BYTES = 8
+# Of short groups more columns at once: a call costs 0.1 ms, and their pages are small.
+_VALUES_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True)
@@ -52,29 +51,55 @@ class ParquetSource:
         if piece is None:  # somebody who may want the first rows only
             yield from file.iter_batches(batch_size=batch_rows, columns=columns, use_threads=False)
             return
-        for group in piece.groups:
-            if self._decoded_bytes(group, set(columns)) <= _WHOLE_BYTES:
-                yield from _whole(file, group, columns).to_batches(max_chunksize=batch_rows)
+        # Text may be short in the file and long in memory, and a column of lists is one: these are decoded by batch.
+        kinds = {name: self.schema.field(name).type for name in columns}
+        flat = [name for name, kind in kinds.items() if pa.types.is_primitive(kind)]
+        row_bytes = sum(kinds[name].bit_width / 8 for name in flat)
+        for groups, rows in self._together(piece.groups, batch_rows):
+            if not flat or rows * row_bytes > _WHOLE_BYTES:
+                yield from file.iter_batches(batch_rows, row_groups=groups, columns=columns, use_threads=False)
             else:
-                yield from file.iter_batches(batch_rows, row_groups=[group], columns=columns, use_threads=False)
+                yield from _beside(file, groups, rows, columns, flat, batch_rows)
 
-    def _decoded_bytes(self, group: int, columns: set[str]) -> int:
-        metadata = self.metadata.row_group(group)
-        chunks = [metadata.column(i) for i in range(metadata.num_columns)]
-        asked = [each for each in chunks if columns & {each.path_in_schema, each.path_in_schema.partition(".")[0]}]
-        return sum(
-            each.num_values * _WIDTHS[each.physical_type]
-            if each.physical_type in _WIDTHS
-            else each.num_values * _OFFSET_BYTES + each.total_uncompressed_size
-            for each in asked
-        )
+    def _together(self, groups: Sequence[int], batch_rows: int) -> Iterator[tuple[list[int], int]]:
+        """Yield runs of groups that fill a batch, and their rows: a file may have a group for each row."""
+        run: list[int] = []
+        rows = 0
+        for group in groups:
+            run.append(group)
+            rows += self.metadata.row_group(group).num_rows
+            if rows >= batch_rows:
+                yield run, rows
+                run, rows = [], 0
+        if rows:
+            yield run, rows
 
 
-def _whole(file: Any, group: int, columns: Sequence[str]) -> Any:
-    """Return a row group as a table: at any time, the pages of a few columns are in memory."""
-    parts = [
-        file.read_row_group(group, columns=columns[first : first + _COLUMNS_AT_ONCE], use_threads=False)
-        for first in range(0, len(columns), _COLUMNS_AT_ONCE)
-    ]
-    names = [name for part in parts for name in part.schema.names]
-    return pa.table([column for part in parts for column in part.columns], names=names)
+def _beside(
+    file: Any, groups: list[int], rows: int, columns: list[str], flat: list[str], batch_rows: int
+) -> Iterator[Any]:
+    """Yield batches of flat columns, decoded whole, with the others, decoded by batch, beside them."""
+    whole = _whole(file, groups, rows, flat)
+    others = [name for name in columns if name not in set(flat)]
+    if not others:
+        for start in range(0, rows, batch_rows):
+            yield whole.slice(start, batch_rows)
+        return
+    start = 0
+    for part in file.iter_batches(batch_rows, row_groups=groups, columns=others, use_threads=False):
+        same = whole.slice(start, part.num_rows)
+        start += part.num_rows
+        arrays = [(part if name in others else same).column(name) for name in columns]
+        yield pa.RecordBatch.from_arrays(arrays, columns)
+
+
+def _whole(file: Any, groups: list[int], rows: int, columns: list[str]) -> Any:
+    """Return flat columns of row groups as one batch: at any time, the pages of a few of them are in memory."""
+    at_once = max(_COLUMNS_AT_ONCE, _VALUES_AT_ONCE // rows)
+    arrays = []
+    for first in range(0, len(columns), at_once):
+        some = columns[first : first + at_once]
+        # a name with a dot may bring others along
+        part = file.read_row_groups(groups, columns=some, use_threads=False).select(some).combine_chunks()
+        arrays += [column.chunk(0) for column in part.columns]
+    return pa.RecordBatch.from_arrays(arrays, columns)

@@ -9,6 +9,9 @@ from crossent.errors import SourceError
 from crossent.scoring.arrow import pa
 from crossent.scoring.sources.source import Piece, sliced
 
+# Enough for a look at the first 4096 rows, and to know whether there are more.
+_PEEKED_ROWS = 4097
+
 
 @dataclass
 class StreamSource:
@@ -47,6 +50,12 @@ class StreamSource:
         self.peeked.clear()
         yield from sliced((batch.select(wanted) for batch in self.coming), batch_rows)
 
+    def kept(self, columns: Sequence[str]) -> list[Any] | None:
+        """Return the batches with rows that were pulled to be looked at; None of a table, which can be read again."""
+        if self.table is not None:
+            return None
+        return [batch.select(list(columns)) for batch in self.peeked if batch.num_rows]
+
 
 def open_stream(source: Any) -> StreamSource | None:
     """Return the reader for Arrow data in memory; None for an object that holds none."""
@@ -72,10 +81,10 @@ def open_stream(source: Any) -> StreamSource | None:
 
 
 def _peeked(name: Path, schema: Any, coming: Iterator[Any], peeked: Sequence[Any] = ()) -> StreamSource:
-    """Return the source with everything up to the first batch that has rows pulled."""
+    """Return the source with its first rows pulled, however short its batches are."""
     kept = list(peeked)
-    while not any(batch.num_rows for batch in kept) and (batch := next(coming, None)) is not None:
-        kept = [batch]
+    while sum(batch.num_rows for batch in kept) < _PEEKED_ROWS and (batch := next(coming, None)) is not None:
+        kept.append(batch)
     return StreamSource(name, schema, None, coming=coming, peeked=kept)
 
 
