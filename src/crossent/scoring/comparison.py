@@ -18,7 +18,7 @@ from crossent.scoring.arrow import pa, parquet
 from crossent.scoring.arrow_columns import as_numpy
 from crossent.scoring.columns import Asked
 from crossent.scoring.losses import quiet
-from crossent.scoring.memory_pool import system_pool
+from crossent.scoring.memory_pool import lean_pool
 from crossent.scoring.options import Options
 from crossent.scoring.plain import plain_value
 from crossent.scoring.preparing import Prepared, prepare
@@ -126,7 +126,7 @@ def compare(
         raise OptionError(message)
     # The column that joins labels joins the two as well, unless the rows come in order.
     label_key = on if labels is not None else None
-    with quiet(), system_pool(), tempfile.TemporaryDirectory(prefix="crossent-compare-") as folder:
+    with quiet(), lean_pool(), tempfile.TemporaryDirectory(prefix="crossent-compare-") as folder:
         sides = [
             prepare(expand(source), Asked(**asked), options, labels=labels, on=label_key) for source in (second, first)
         ]

@@ -13,11 +13,11 @@ _before: pa.MemoryPool | None = None
 
 
 @contextmanager
-def system_pool() -> Iterator[None]:
-    """Take Arrow's memory from the system's allocator; a pool that the environment asks for stays.
+def lean_pool() -> Iterator[None]:
+    """Take Arrow's memory from an allocator that keeps little of what is freed; one that the environment asks for stays.
 
-    Of 6 GB in row groups of 40 MB on two threads, mimalloc, the usual pool, keeps 436 MB resident where the system's keeps
-    380, in the same time (pyarrow 26.0.1). Memory of the other pool that is in use is not touched.
+    6 GB in row groups of 40 MB on two threads (pyarrow 26.0.1): mimalloc, the usual one, 433 MB resident and 0.89 s of processor
+    time for 1e8 predictions; jemalloc 369 and 0.95; the system's 360 and 1.04, in page faults. Memory in use is not touched.
     """
     if "ARROW_DEFAULT_MEMORY_POOL" in os.environ:
         yield
@@ -34,7 +34,7 @@ def _enter() -> None:
     with _lock:
         if not _inside:
             _before = pa.default_memory_pool()
-            pa.set_memory_pool(pa.system_memory_pool())
+            pa.set_memory_pool(_lean())
         _inside += 1
 
 
@@ -45,3 +45,10 @@ def _leave() -> None:
         if not _inside and _before is not None:
             pa.set_memory_pool(_before)
             _before = None
+
+
+def _lean() -> pa.MemoryPool:
+    try:
+        return pa.jemalloc_memory_pool()
+    except NotImplementedError:  # not in every build: none for Windows has it
+        return pa.system_memory_pool()

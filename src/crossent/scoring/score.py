@@ -14,7 +14,7 @@ from crossent.scoring.columns import Asked
 from crossent.scoring.engines import local
 from crossent.scoring.engines.live import open_live, score_live
 from crossent.scoring.losses import quiet
-from crossent.scoring.memory_pool import system_pool
+from crossent.scoring.memory_pool import lean_pool
 from crossent.scoring.names import DOUBTFUL_LABELS
 from crossent.scoring.options import Options
 from crossent.scoring.parts import ClassScore
@@ -183,7 +183,7 @@ def score(
         paths = expand(source)
         kept = None if state is None else StateFile(state, [*paths, *([] if labels is None else [labels])])
         anchors = None if kept is None or kept.score is None else kept.score.options.anchors
-        with quiet(), system_pool():
+        with quiet(), lean_pool():
             prepared = prepare(*(paths, asked, options), batch_rows=batch_rows, labels=labels, on=on, anchors=anchors)
             result = _of_files(prepared, kept, engine, workers, address, advance)
     if not result.rows:

@@ -10,7 +10,7 @@ from pyarrow import parquet
 from crossent.errors import SourceError
 from crossent.scoring import tasks
 from crossent.scoring.columns import Asked
-from crossent.scoring.memory_pool import system_pool
+from crossent.scoring.memory_pool import lean_pool
 from crossent.scoring.options import Options
 from crossent.scoring.reading import understand
 from crossent.scoring.sources import parquet as parquet_source
@@ -102,7 +102,7 @@ def test_one_row_group_is_in_memory_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "_TASK_VALUES", 10**9)  # one task, read on one thread without reading ahead
     source = open_source(tmp_path / "a.parquet")
     job = tasks.job_for(understand(source, Asked()), Options(), batch_rows=7_000)
-    with system_pool():
+    with lean_pool():
         tasks.score_task(tasks.plan([source], job)[0], job, reads_ahead=False)
     assert len(held) == 8
     assert max(held[-2:]) < 100_000 < table.nbytes / 8
