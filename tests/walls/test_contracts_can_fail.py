@@ -36,7 +36,13 @@ BAD_IMPORTS = {
         "import anywidget",
         "crossent.explaining.page.server -> anywidget",
     ),
-    "nowhere": ("_kernels/cpu/softmax_cross_entropy.py", "import triton", "crossent is not allowed to import triton"),
+    "kernels-apart": (
+        "_kernels/gpu/problem.py",
+        "import crossent._kernels.cpu.odds",
+        "crossent._kernels.gpu is not allowed to import crossent._kernels.cpu",
+    ),
+    "owner-of-triton": ("torch/modules.py", "import triton", "crossent.torch.modules -> triton"),
+    "nowhere": ("_kernels/cpu/softmax_cross_entropy.py", "import optax", "crossent is not allowed to import optax"),
 }
 
 
