@@ -1,7 +1,10 @@
 """What a launch needs to know of the machine: whether kernels are interpreted, and how much runs at once."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 import triton
 
@@ -14,3 +17,14 @@ def processors(device: torch.device) -> int:
     if device.type == "cpu":
         return 2
     return int(torch.cuda.get_device_properties(device).multi_processor_count)
+
+
+@contextlib.contextmanager
+def launching(tensor: torch.Tensor) -> Iterator[None]:
+    """Launch on a tensor's device; interpreted, NumPy is not to warn of what the arithmetic expects."""
+    if INTERPRETED:
+        with np.errstate(all="ignore"):
+            yield
+    else:
+        with torch.cuda.device(tensor.device):
+            yield
