@@ -61,7 +61,7 @@ class Head:
     @property
     def shard(self) -> _shards.Shard:
         """Return this rank's part of the classes."""
-        return _shards.shard_of(self.wish.group, len(self.linear_weight))
+        return _shards.shard_of(self.wish.group, len(self.linear_weight), self.hidden.device)
 
     @property
     def plain(self) -> bool:
@@ -189,7 +189,7 @@ def solve(head: Head, wanted: tuple[bool, bool, bool], upstream: Upstream) -> tu
     """Return the numbers of each row, and the gradients of what `upstream` says."""
     rows, classes, step = len(head.hidden), len(head.linear_weight), head.rows_at_once()
     if head.wish.group is not None:  # every rank takes as many rows at a time as the one with the most classes
-        _, step = _shards.agreed(head.shard, step)
+        step = _shards.agreed(head.shard, step)
     extras, grad_filter = head.wish.extras, head.wish.grad_filter
     room = torch.empty(step, classes, dtype=head.hidden.dtype, device="cpu")
     made = Gradients(

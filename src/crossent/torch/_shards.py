@@ -13,10 +13,10 @@ from crossent.torch._arguments import FLOATS, is_differentiated
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """This rank's part of the classes."""
+    """This rank's part of the classes; what others tell stays on the device, so that nobody waits for it."""
 
     group: Any
-    sizes: tuple[int, ...]  # of every rank
+    sizes: torch.Tensor  # (ranks,) int64: the classes of every rank, 0 as long as it has not told
 
     @property
     def rank(self) -> int:
@@ -24,14 +24,14 @@ class Shard:
         return int(dist.get_rank(self.group))
 
     @property
-    def classes(self) -> int:
+    def classes(self) -> torch.Tensor:
         """Return how many classes there are on all ranks."""
-        return sum(self.sizes)
+        return self.sizes.sum()
 
     @property
-    def offset(self) -> int:
+    def offset(self) -> torch.Tensor:
         """Return the first class of this rank."""
-        return sum(self.sizes[: self.rank])
+        return self.sizes[: self.rank].sum()
 
     def reduced(self, tensor: torch.Tensor, operation: Any) -> torch.Tensor:
         """Return what all ranks hold together."""
@@ -48,42 +48,42 @@ def count_of(group: Any) -> int:
     return int(dist.get_world_size(group))
 
 
-def shard_of(group: Any, classes: int) -> Shard:
+def shard_of(group: Any, classes: int, device: torch.device) -> Shard:
     """Return a shard that does not know of the others yet."""
-    sizes = [0] * dist.get_world_size(group)
+    sizes = torch.zeros(count_of(group), dtype=torch.int64, device=device)
     sizes[dist.get_rank(group)] = classes
-    return Shard(group, tuple(sizes))
+    return Shard(group, sizes)
 
 
-def agreed(shard: Shard, own: int) -> tuple[Shard, int]:
-    """Return the shard with everybody's sizes, and the least of everybody's numbers."""
-    both = torch.tensor([*shard.sizes, -own], dtype=torch.float64)
-    *sizes, least = shard.reduced(both, dist.ReduceOp.MAX).tolist()
-    return Shard(shard.group, tuple(int(size) for size in sizes)), -int(least)
+def told(shard: Shard) -> Shard:
+    """Return the shard with everybody's sizes."""
+    return Shard(shard.group, shard.reduced(shard.sizes.clone(), dist.ReduceOp.MAX))
+
+
+def agreed(shard: Shard, own: int) -> int:
+    """Return the least of everybody's numbers; waits for it."""
+    least = torch.full((), -own, dtype=torch.int64, device=shard.sizes.device)
+    return -int(shard.reduced(least, dist.ReduceOp.MAX))
 
 
 def weights_of(shard: Shard, ids: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Return, float64, the class weights of ids among all classes."""
-    shard, _ = agreed(shard, 0)
-    own = ids.long() - shard.offset
+    own = ids.long() - told(shard).offset
+    padded = torch.nn.functional.pad(weight.detach().double(), (0, 1))  # the last is what lies on other ranks
     inside = (own >= 0) & (own < len(weight))
-    weights = torch.zeros(len(ids), dtype=torch.float64, device=ids.device)
-    weights[inside] = weight.detach().double()[own[inside]]
-    return shard.summed(weights)
+    return shard.summed(padded[torch.where(inside, own, len(weight))])
 
 
 def counted_of(shard: Shard, target: torch.Tensor, ignore_index: int) -> torch.Tensor:
     """Return which rows of distributions (rows, classes here) take part: not those that are one-hot of `ignore_index`."""
-    shard, _ = agreed(shard, 0)
-    sums = torch.stack([at_ignored(target, ignore_index - shard.offset), (target != 0.0).sum(1).double()])
+    sums = torch.stack([at_ignored(target, ignore_index - told(shard).offset), (target != 0.0).sum(1).double()])
     return ~(shard.summed(sums) == 1.0).all(0)
 
 
-def at_ignored(plain: torch.Tensor, own: int) -> torch.Tensor:
-    """Return 1.0 where targets are 1 at a class of this rank, 0.0 elsewhere."""
-    if not 0 <= own < plain.shape[1]:
-        return torch.zeros(len(plain), dtype=torch.float64, device=plain.device)
-    return (plain[:, own] == 1.0).double()
+def at_ignored(plain: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Return 1.0 where targets are 1 at a class that this rank may have, 0.0 elsewhere."""
+    here = torch.arange(plain.shape[1], device=plain.device) == own
+    return ((plain == 1.0) & here).any(1).double()
 
 
 def check_group(group: Any) -> None:

@@ -217,7 +217,7 @@ def _solve(
         target = target.reshape(len(rows), len(linear_weight)) if soft else target.reshape(-1)
         kept = counted_rows(target, settings)
         if wish.group is not None and soft:  # nobody sees a whole row
-            shard = _shards.shard_of(wish.group, len(linear_weight))
+            shard = _shards.shard_of(wish.group, len(linear_weight), rows.device)
             kept = _shards.counted_of(shard, target, settings.ignore_index)
     weights = None if sample_weight is None else sample_weight.reshape(-1)
     counted = None
@@ -240,7 +240,7 @@ def _solve(
                 if wish.group is None:
                     of_rows = of_rows * weight.double()[target]
                 else:
-                    shard = _shards.shard_of(wish.group, len(weight))
+                    shard = _shards.shard_of(wish.group, len(weight), weight.device)
                     of_rows = of_rows * _shards.weights_of(shard, target, weight)
             denominator = exactly(of_rows, "sum", 1.0)
         loss = _extended.reduced(loss, weights, denominator, settings)

@@ -6,7 +6,7 @@ classes at M left out of the sum,
     rest = sum e**-d_c + (classes at M) - 1      L = log1p(rest)      lse = M + L      loss = sum y_c d_c + m L + z_loss m lse**2
 
 as in _tiles.py: only terms of one sign, so that a confident row keeps its digits whichever rank has its target. Torch
-operations on tiles of float64, for tensors on any device.
+operations on tiles of float64, for tensors on any device; on a GPU nobody waits for them (gloo on the CPU, NCCL there).
 """
 
 from collections.abc import Iterator
@@ -24,6 +24,8 @@ from crossent.torch._rows import Settings
 from crossent.torch._shards import Shard, at_ignored, check, shard_of
 from crossent.torch._tiles import TILE_NUMBERS, Upstream
 
+# On a GPU a tile of the CPU's size does not fill the device: 64 MB of float64 an array.
+_GPU_TILE_NUMBERS = 2**23
 # What each rank adds to a row.
 _SUMS = (
     "rest",
@@ -71,7 +73,8 @@ class Rows:
 
     def tiles(self) -> Iterator[slice]:
         """Yield the rows of each tile."""
-        step = max(1, TILE_NUMBERS // max(self.logits.shape[1], 1))
+        numbers = TILE_NUMBERS if self.logits.device.type == "cpu" else _GPU_TILE_NUMBERS
+        step = max(1, numbers // max(self.logits.shape[1], 1))
         for start in range(0, len(self.logits), step):
             yield slice(start, min(start + step, len(self.logits)))
 
@@ -83,8 +86,10 @@ class Rows:
             shares = torch.as_tensor(self.target.probs[these], device=device)
             background = torch.zeros(len(ids), 1, dtype=torch.float64, device=device)
             width = ids.shape[1]
-            if self.target.rest == "uniform" and width < shard.classes:
-                background = (1.0 - shares.sum(1, keepdim=True)).clamp(min=0.0) / (shard.classes - width)
+            if self.target.rest == "uniform":
+                others = shard.classes - width
+                missing = (1.0 - shares.sum(1, keepdim=True)).clamp(min=0.0)
+                background = torch.where(others > 0, missing / others, 0.0)
             dense = background.repeat(1, here + 1)  # the last column takes what lies on other ranks
             inside = (ids >= 0) & (ids < here)
             return dense.scatter_(1, torch.where(inside, ids, here), shares)[:, :here]
@@ -99,7 +104,7 @@ class Rows:
         """Return y: smoothed over all classes, times class weights."""
         y = plain
         if self.settings.label_smoothing:
-            y = y * (1.0 - self.settings.label_smoothing) + self.settings.label_smoothing / shard.classes
+            y = y * (1.0 - self.settings.label_smoothing) + self.settings.label_smoothing / shard.classes.double()
         return y if self.weight is None else y * self.weight.double()
 
 
@@ -147,9 +152,8 @@ def solve(rows: Rows, shard: Shard) -> tuple[dict[str, torch.Tensor], Shard, Who
             top[these], first[these] = bent(rows.logits[these], rows.extras).double().max(1)
     broken = top.isnan()  # a maximum need not keep NaN: it travels in a sum
     own_top = torch.where(broken, -torch.inf, top)
-    sizes = torch.tensor(shard.sizes, dtype=torch.float64, device=device)
-    largest = shard.reduced(torch.cat([own_top, sizes]), dist.ReduceOp.MAX)
-    shard = Shard(shard.group, tuple(int(size) for size in largest[count:].tolist()))
+    largest = shard.reduced(torch.cat([own_top, shard.sizes.double()]), dist.ReduceOp.MAX)
+    shard = Shard(shard.group, largest[count:].long())
     _check_ids(rows, shard)
     top = largest[:count]
 
@@ -158,7 +162,7 @@ def solve(rows: Rows, shard: Shard) -> tuple[dict[str, torch.Tensor], Shard, Who
     sums = torch.zeros(count, len(_SUMS) + ranks, dtype=torch.float64, device=device)
     for these in rows.tiles():
         sums[these, : len(_SUMS)] = _sums_of(rows, these, top[these], shard)
-    sums[broken, 0] = torch.nan
+    sums[:, 0].masked_fill_(broken, torch.nan)
     if wanted:  # where the top is, of each rank that has it: the likeliest class is the first
         sums[:, len(_SUMS) + shard.rank] = torch.where(own_top == top, first + shard.offset + 1, 0).double()
     whole, numbers = _together(rows, shard, top, shard.reduced(sums, dist.ReduceOp.SUM))
@@ -192,15 +196,18 @@ def _factor(rows: Rows, whole: Whole, up: Upstream) -> tuple[torch.Tensor, torch
 
 
 def _check_ids(rows: Rows, shard: Shard) -> None:
-    """Raise torch's IndexError where an id is no class; every rank has the same targets, so every rank does."""
+    """Raise torch's IndexError where an id is no class, on a GPU later; every rank has the same targets, so every rank does."""
     if isinstance(rows.target, TopKTargets):
-        ids, ignored = torch.as_tensor(rows.target.ids.astype("int64")), _certain(rows)[:, None].cpu()
+        ids = torch.as_tensor(rows.target.ids.astype("int64"), device=rows.logits.device)
+        ignored = _certain(rows)[:, None]
     elif not rows.target.is_floating_point():
         ids, ignored = rows.target, rows.target == rows.settings.ignore_index
     else:
         return
     wrong = ~ignored & ((ids < 0) | (ids >= shard.classes))
-    if bool(wrong.any()):
+    if ids.device.type != "cpu":
+        torch._assert_async(~wrong.any(), "A target is out of bounds.")
+    elif bool(wrong.any()):
         message = f"Target {int(ids[wrong][0])} is out of bounds."
         raise IndexError(message)
 
@@ -279,9 +286,9 @@ def _fill(rows: Rows, shard: Shard, these: slice, whole: Whole, up: Upstream, ou
     p = torch.where(surprise.isnan()[:, None], torch.nan, p)
     gradient = torch.where(factor[:, None] == 0.0, 0.0, factor[:, None] * p) - u[:, None] * y
     # at the top, p - 1 and m - y would cancel: they are sums of what lies elsewhere
-    row, column = at_top.nonzero(as_tuple=True)
-    elsewhere = whole.mass_rest[these][row] + (whole.mass_top[these][row] - y[row, column])
-    gradient[row, column] = v[row] + u[row] * elsewhere - (factor * rest / (1.0 + rest))[row]
+    elsewhere = own.mass_rest[:, None] + (own.mass_top[:, None] - y)
+    at_their_place = v[:, None] + u[:, None] * elsewhere - (factor * rest / (1.0 + rest))[:, None]
+    gradient = torch.where(at_top, at_their_place, gradient)
     if up.entropy is not None:
         information = torch.where(p == 0.0, 0.0, (d + surprise[:, None]) * p)
         gradient += (information - p * whole.entropy[these][:, None]) * w[:, None]
@@ -291,8 +298,8 @@ def _fill(rows: Rows, shard: Shard, these: slice, whole: Whole, up: Upstream, ou
         gradient *= torch.cosh(x.double() / rows.extras.softcap).pow_(-2.0)
     gradient /= rows.extras.temperature
     # what lies at the top was written over: a row that is NaN is NaN there too
-    gradient[surprise.isnan() & (scale_of(rows, own, up) != 0.0)] = torch.nan
-    gradient[~whole.counted[these]] = 0.0
+    gradient.masked_fill_((surprise.isnan() & (scale_of(rows, own, up) != 0.0))[:, None], torch.nan)
+    gradient.masked_fill_(~own.counted[:, None], 0.0)
     out[these] = gradient.to(out.dtype)
 
 
@@ -314,7 +321,7 @@ class TensorParallelRows(torch.autograd.Function):
         ctx.save_for_backward(logits, kept, weight)
         ctx.top_k = None if kept is not None else target
         rows = Rows(logits, target, weight, settings, extras)
-        numbers, ctx.shard, ctx.whole = solve(rows, shard_of(group, logits.shape[1]))
+        numbers, ctx.shard, ctx.whole = solve(rows, shard_of(group, logits.shape[1], logits.device))
         ctx.names = ("loss", "own_weight", *(name for name in extras.returns if name != "dropped_mass"))
         ctx.wish = settings, extras
         ctx.mark_non_differentiable(*(numbers[name] for name in ctx.names if name in ("own_weight", "accuracy")))
