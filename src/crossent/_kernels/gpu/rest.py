@@ -89,6 +89,41 @@ def shares(x, reference, exponent, factor, HALF: tl.constexpr):
 
 
 @triton.jit
+def gradient_tile(x, reference, exponent, factor, at_target, still, column, place, HALF: tl.constexpr):
+    """Return the gradient of a tile (ROWS, BLOCK) in x's type, from what `conclude` returned (ROWS,) and the targets' places."""
+    value = shares(x, reference, exponent, factor, HALF)
+    value = tl.where(column[None, :] == place[:, None], at_target.to(x.dtype)[:, None], value)
+    return tl.where(still[:, None], 0.0, value)
+
+
+@triton.jit
+def largest_before(x, column, place):
+    """Return the largest logits (ROWS,) of the classes before the target."""
+    return tl.max(tl.where(column[None, :] < place[:, None], x, float("-inf")), axis=1)
+
+
+@triton.jit
+def with_block(x, rest, reference, exponent, top, HALF: tl.constexpr):
+    """Return (rest, reference, exponent, top) with one more block of logits (ROWS, BLOCK) in them, target left out.
+
+    `top` is the largest logit so far; where it is +inf, `rest` counts how often.
+    """
+    block_top = tl.max(x, axis=1)
+    grows = block_top > top
+    if tl.max(grows.to(tl.int32), axis=0) > 0:  # seldom after the first blocks
+        top = tl.where(grows, block_top, top)
+        new_reference, new_exponent = reference_of(top, HALF)
+        carried = carried_over(rest, reference, exponent, new_reference, new_exponent)
+        rest = tl.where(grows, tl.where(top == float("inf"), rest * 0.0, carried), rest)
+        reference = tl.where(grows, new_reference, reference)
+        exponent = tl.where(grows, new_exponent, exponent)
+    certain = top == float("inf")
+    if tl.max(certain.to(tl.int32), axis=0) > 0:
+        x = certain_only(x, certain)
+    return rest + block_sum(x, reference, exponent, HALF), reference, exponent, top
+
+
+@triton.jit
 def certain_only(x, certain):
     """Return x with 0 for +inf and -inf for less, in the rows (ROWS,) whose largest logit is +inf."""
     replaced = tl.where(x == float("inf"), 0.0, tl.where(x == x, float("-inf"), x))
