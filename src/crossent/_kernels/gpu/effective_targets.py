@@ -1,0 +1,129 @@
+"""Tiles of targets of every kind, float64: t as they were given, y = w ((1 - label_smoothing) t + label_smoothing / classes)."""
+
+from typing import Any, NamedTuple
+
+import triton
+import triton.language as tl
+
+from crossent._kernels.gpu.problem import CLASS_IDS as _CLASS_IDS
+from crossent._kernels.gpu.problem import DISTRIBUTIONS as _DISTRIBUTIONS
+from crossent._kernels.gpu.problem import TOP_K as _TOP_K
+
+DISTRIBUTIONS: tl.constexpr = tl.constexpr(_DISTRIBUTIONS)
+CLASS_IDS: tl.constexpr = tl.constexpr(_CLASS_IDS)
+TOP_K: tl.constexpr = tl.constexpr(_TOP_K)
+
+
+class Matrix(NamedTuple):
+    """A tensor and where its rows lie, see layout.py."""
+
+    data: Any
+    inner: Any
+    outer_stride: Any
+    inner_stride: Any
+    class_stride: Any
+
+
+class Targets(NamedTuple):
+    """Where the targets of all rows are; None for what their kind does not have."""
+
+    dense: Matrix  # DISTRIBUTIONS: (rows, classes)
+    ids: Any  # CLASS_IDS (rows,), TOP_K (rows, width)
+    shares: Any  # TOP_K (rows, width)
+    width: Any
+    weight: Any  # (classes,), or None
+
+
+@triton.jit
+def addresses(matrix: tl.tensor, row: tl.tensor) -> tl.tensor:
+    """Return where rows begin, row int64."""
+    return matrix.data + (row // matrix.inner) * matrix.outer_stride + (row % matrix.inner) * matrix.inner_stride
+
+
+@triton.jit
+def wide(value: tl.tensor) -> tl.tensor:
+    """Return loaded numbers as float64; halves by way of float32, which each of them is."""
+    if value.dtype == tl.float16 or value.dtype == tl.bfloat16:
+        return value.to(tl.float32).to(tl.float64)
+    return value.to(tl.float64)
+
+
+@triton.jit
+def read_rows(
+    targets: tl.tensor,
+    row: tl.tensor,  # (tile_rows,) int64
+    valid: tl.tensor,  # (tile_rows,)
+    classes: tl.tensor,
+    ignore_index: tl.tensor,
+    kind: tl.constexpr,
+    uniform: tl.constexpr,
+    ignores: tl.constexpr,  # DISTRIBUTIONS: ignore_index is a class
+) -> tl.tensor:
+    """Return of each row the id of its class, what a class that is not named gets, and whether it
+
+    takes part (of distributions: has a 1 at ignore_index), and names a class that there is not.
+    """
+    class_id = tl.zeros_like(row)
+    background = row.to(tl.float64) * 0.0
+    counted = valid
+    impossible = valid & False
+    if kind == CLASS_IDS:
+        class_id = tl.load(targets.ids + row, mask=valid, other=0)
+        counted = valid & (class_id != ignore_index)
+        impossible = counted & ((class_id < 0) | (class_id >= classes))
+    if kind == TOP_K:
+        sure, named = valid & False, row * 0
+        for i in range(targets.width):
+            at = row * targets.width + i
+            one = tl.load(targets.ids + at, mask=valid, other=0)
+            share = wide(tl.load(targets.shares + at, mask=valid, other=0.0))
+            sure = sure | ((one == ignore_index) & (share == 1.0))
+            named += tl.where(share != 0.0, 1, 0)
+            impossible = impossible | (one < 0) | (one >= classes)
+            background += share
+        counted = valid & ~(sure & (named == 1))
+        impossible = impossible & counted
+        if uniform:
+            unnamed = classes - targets.width
+            missing = tl.where(background < 1.0, 1.0 - background, 0.0)
+            background = tl.where(unnamed > 0, missing / tl.maximum(unnamed, 1).to(tl.float64), 0.0)
+        else:
+            background = background * 0.0
+    if kind == DISTRIBUTIONS and ignores:
+        at = addresses(targets.dense, row) + tl.cast(ignore_index, tl.int64) * targets.dense.class_stride
+        class_id = tl.where(wide(tl.load(at, mask=valid, other=0.0)) == 1.0, 1, 0).to(tl.int64)
+    return class_id, background, counted, impossible
+
+
+@triton.jit
+def read_tile(
+    targets: tl.tensor,
+    row: tl.tensor,  # (tile_rows,) int64
+    class_id: tl.tensor,  # (tile_rows,), read_rows made it and the next
+    background: tl.tensor,
+    c: tl.tensor,  # (1, tile_classes) int32
+    inside: tl.tensor,  # (tile_rows, tile_classes)
+    classes: tl.tensor,
+    smoothing: tl.tensor,
+    kind: tl.constexpr,
+    smooths: tl.constexpr,
+) -> tl.tensor:
+    """Return t and y, 0 outside."""
+    if kind == DISTRIBUTIONS:
+        at = addresses(targets.dense, row)[:, None] + c.to(tl.int64) * targets.dense.class_stride
+        t = wide(tl.load(at, mask=inside, other=0.0))
+    elif kind == CLASS_IDS:
+        t = tl.where(inside & (class_id[:, None] == c), 1.0, 0.0).to(tl.float64)
+    else:
+        t = tl.where(inside, background[:, None], 0.0)
+        for i in range(targets.width):
+            at = row * targets.width + i
+            one = tl.load(targets.ids + at, mask=row >= 0, other=0)
+            share = wide(tl.load(targets.shares + at, mask=row >= 0, other=0.0))
+            t = tl.where(inside & (one[:, None] == c), share[:, None], t)
+    y = t
+    if smooths:
+        y = tl.where(inside, t * (1.0 - smoothing) + smoothing / classes.to(tl.float64), 0.0)
+    if targets.weight is not None:
+        y = y * wide(tl.load(targets.weight + c, mask=c < classes, other=0.0))
+    return t, y

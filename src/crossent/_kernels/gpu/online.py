@@ -1,0 +1,161 @@
+"""Sums over the classes of a row relative to its likeliest class, made in one pass, lane by lane, and put together at the end.
+
+A lane holds what it has seen of a row: with a its likeliest class so far,
+
+    top    z_a                                 place     a, the first of equals
+    rest   sum_{c != a} e**(z_c - z_a)         spread    sum_c e**(z_c - z_a) (z_a - z_c)
+    own    y_a                                 others    sum_{c != a} y_c
+    gaps   sum_c y_c (z_a - z_c)
+
+No term is negative where the targets y are not, so nothing cancels. Lanes need no word from each other until the pass is
+over: a reduction for every block would cost more than the block. A lane that has seen nothing has top = -inf.
+"""
+
+from typing import Any, NamedTuple
+
+import triton
+import triton.language as tl
+
+NOWHERE: tl.constexpr = tl.constexpr(2147483647)
+
+
+class Sums(NamedTuple):
+    """Of lanes, (rows, lanes), or of rows, (rows,): float64, places int32."""
+
+    top: Any
+    place: Any
+    rest: Any
+    spread: Any
+    own: Any
+    others: Any
+    gaps: Any
+    target_logit: Any  # sum_c t_c z_c
+    best: Any  # the largest t
+    best_place: Any  # its first place
+    nan_place: Any  # of the first NaN among the logits
+    named: Any  # how many targets t are not 0
+
+
+@triton.jit
+def nothing_seen(tile_rows: tl.constexpr, tile_classes: tl.constexpr) -> tl.tensor:
+    """Return the state of lanes before the pass."""
+    zero = tl.zeros([tile_rows, tile_classes], tl.float64)
+    nowhere = tl.full([tile_rows, tile_classes], NOWHERE, tl.int32)
+    lowest = tl.full([tile_rows, tile_classes], -float("inf"), tl.float64)
+    none = tl.zeros([tile_rows, tile_classes], tl.int32)
+    return Sums(lowest, nowhere, zero, zero, zero, zero, zero, zero, lowest, nowhere, nowhere, none)
+
+
+@triton.jit
+def difference(z: tl.tensor, top: tl.tensor, double: tl.constexpr) -> tl.tensor:
+    """Return z - top, -inf where z is, and what was lost in rounding if double, for logits that need all of float64."""
+    d = tl.where(z == -float("inf"), -float("inf"), z - top)
+    if double:
+        back = d - z
+        lost = (z - (d - back)) - (top + back)
+        return d, tl.where(lost == lost, lost, 0.0)
+    return d, d * 0.0
+
+
+@triton.jit
+def see(
+    seen: tl.tensor,
+    z: tl.tensor,
+    t: tl.tensor,
+    y: tl.tensor,
+    c: tl.tensor,
+    inside: tl.tensor,
+    double: tl.constexpr,
+    with_entropy: tl.constexpr,
+    with_target_logit: tl.constexpr,
+    with_accuracy: tl.constexpr,
+    with_named: tl.constexpr,
+) -> tl.tensor:
+    """Return the state of lanes after one more class each: logits z, targets t, effective targets y, class c.
+
+    Outside the row z is -inf and the targets are 0.
+    """
+    top, place, rest, spread, own, others, gaps, target_logit, best, best_place, nan_place, named = seen
+    gain = z > top
+    d, lost = difference(z, top, double)
+    distance = tl.abs(d)
+    e = tl.exp(-distance)
+    if double:
+        e = e + e * tl.where(gain, -lost, lost)
+    if with_entropy:
+        term = e * tl.where(gain, spread + distance * (1.0 + rest), distance)
+        spread = tl.where(gain, 0.0, spread) + tl.where(e == 0.0, 0.0, term)
+    rest = tl.where(gain, (1.0 + rest) * e, rest + e)
+    moved = tl.where(gain, own + others, y)
+    gaps = gaps + tl.where(moved == 0.0, 0.0, moved * distance)
+    others = others + tl.where(gain, own, y)
+    own = tl.where(gain, y, own)
+    # the first class of a lane is its likeliest also where its logit is -inf
+    place = tl.where(gain | ((place == NOWHERE) & inside), c, place)
+    top = tl.where(gain, z, top)
+    if with_target_logit:
+        target_logit = target_logit + tl.where(t == 0.0, 0.0, t * z)
+    if with_accuracy:
+        better = (t > best) & inside
+        best_place = tl.where(better, c, best_place)
+        best = tl.where(better, t, best)
+        nan_place = tl.where((z != z) & (c < nan_place), c, nan_place)
+    if with_named:
+        named = named + tl.where(t != 0.0, 1, 0)
+    return Sums(top, place, rest, spread, own, others, gaps, target_logit, best, best_place, nan_place, named)
+
+
+@triton.jit
+def joined(
+    seen: tl.tensor,
+    double: tl.constexpr,
+    with_entropy: tl.constexpr,
+    with_target_logit: tl.constexpr,
+    with_accuracy: tl.constexpr,
+    with_named: tl.constexpr,
+) -> tl.tensor:
+    """Return the sums of rows from those of their lanes; `rest` is NaN where the logits make no distribution."""
+    top, place, rest, spread, own, others, gaps, target_logit, best, best_place, nan_place, named = seen
+    row_top = tl.max(top, 1)
+    row_place = tl.min(tl.where(top == row_top[:, None], place, NOWHERE), 1)
+    is_row = place == row_place[:, None]
+    d, lost = difference(top, row_top[:, None], double)
+    d = tl.where(is_row, 0.0, d)
+    e = tl.exp(d)
+    if double:
+        e = e + e * lost
+    whole = e * (1.0 + rest)
+    row_spread = tl.zeros_like(row_top)
+    if with_entropy:
+        row_spread = tl.sum(tl.where(whole == 0.0, 0.0, e * spread - d * whole), 1)
+    row_rest = tl.sum(tl.where(is_row, rest, whole), 1)
+    row_rest = tl.where(row_top == -float("inf"), float("nan"), row_rest)
+    mass = own + others
+    row_gaps = tl.sum(gaps + tl.where(is_row | (mass == 0.0), 0.0, -d * mass), 1)
+    row_own = tl.sum(tl.where(is_row, own, 0.0), 1)
+    row_others = tl.sum(tl.where(is_row, others, mass), 1)
+    row_target_logit = tl.zeros_like(row_top)
+    if with_target_logit:
+        row_target_logit = tl.sum(target_logit, 1)
+    row_best, row_best_place, row_nan_place = row_top, row_place, row_place
+    if with_accuracy:
+        row_best = tl.max(best, 1)
+        row_best_place = tl.min(tl.where(best == row_best[:, None], best_place, NOWHERE), 1)
+        row_nan_place = tl.min(nan_place, 1)
+    row_named = row_place
+    if with_named:
+        row_named = tl.sum(named, 1)
+    return Sums(
+        row_top,
+        row_place,
+        row_rest,
+        row_spread,
+        row_own,
+        row_others,
+        row_gaps,
+        row_target_logit,
+        row_best,
+        row_best_place,
+        row_nan_place,
+        row_named,
+    )

@@ -1,0 +1,177 @@
+"""Kernel for rows of the softmax loss with any targets and any options: numbers of rows and their gradient. See problem.py.
+
+With D = log1p(rest) and the sums of online.py, m = own + others,
+
+    loss = gaps + m D + z_loss m lse**2        lse = top + D        entropy = D + spread / (1 + rest)
+
+and with k = u m (1 + 2 z_loss lse) + v, for upstream gradients u of loss, v of lse, s of target_logit, h of entropy,
+
+    dz_c = k p_c - u y_c + s t_c + h p_c ((z_a - z_c) - spread / (1 + rest))
+
+where k p_a - u y_a = v + u others - k rest / (1 + rest): nothing cancels at the likeliest class either.
+
+Traffic in bytes: rows * classes * (size + target size) read, and with a gradient rows * classes * size written; the second
+read of both comes from the second-level cache as long as the rows that are worked on at the same time fit there. Per number
+an exponential of float64, with a gradient two, with a cap four.
+"""
+
+from typing import Any, NamedTuple
+
+import triton
+import triton.language as tl
+
+from crossent._kernels.gpu.bend import bent, slope_of_bent
+from crossent._kernels.gpu.effective_targets import DISTRIBUTIONS, addresses, read_rows, read_tile, wide
+from crossent._kernels.gpu.log import log1p
+from crossent._kernels.gpu.narrow import narrow
+from crossent._kernels.gpu.online import difference, joined, nothing_seen, see
+
+
+class Outputs(NamedTuple):
+    """Where numbers go, (rows,) float64, or None."""
+
+    loss: Any
+    lse: Any
+    entropy: Any
+    accuracy: Any
+    target_logit: Any
+
+
+class Upstreams(NamedTuple):
+    """Upstream gradients, (rows,) float64, or None; `factor` is ()."""
+
+    loss: Any
+    factor: Any
+    lse: Any
+    entropy: Any
+    target_logit: Any
+
+
+@triton.jit
+def solve_rows(
+    logits: tl.tensor,  # Matrix (rows, classes)
+    targets: tl.tensor,  # Targets
+    outputs: tl.tensor,  # Outputs
+    upstream: tl.tensor,  # Upstreams
+    gradient: tl.tensor,  # Matrix (rows, classes), data None for none; may be the logits
+    rows: tl.tensor,
+    classes: tl.tensor,
+    ignore_index: tl.tensor,
+    smoothing: tl.float64,
+    softcap: tl.float64,
+    temperature: tl.float64,
+    z_loss: tl.float64,
+    kind: tl.constexpr,
+    uniform: tl.constexpr,
+    ignores: tl.constexpr,
+    smooths: tl.constexpr,
+    capped: tl.constexpr,
+    heated: tl.constexpr,
+    penalized: tl.constexpr,
+    with_entropy: tl.constexpr,
+    with_target_logit: tl.constexpr,
+    with_accuracy: tl.constexpr,
+    tile_rows: tl.constexpr,
+    tile_classes: tl.constexpr,
+) -> None:
+    """tile_rows rows each program, tile_classes classes at a time."""
+    double: tl.constexpr = logits.data.dtype.element_ty == tl.float64
+    with_named: tl.constexpr = kind == DISTRIBUTIONS and ignores
+    row = tl.program_id(0).to(tl.int64) * tile_rows + tl.arange(0, tile_rows)
+    valid = row < rows
+    row = tl.where(valid, row, 0)
+    class_id, background, counted, impossible = read_rows(
+        targets, row, valid, classes, ignore_index, kind, uniform, ignores
+    )
+    tl.device_assert(~impossible, "a target is not a class")
+    first = addresses(logits, row)[:, None]
+    seen = nothing_seen(tile_rows, tile_classes)
+    for start in range(0, classes, tile_classes):
+        c = start + tl.arange(0, tile_classes)[None, :]
+        inside = counted[:, None] & (c < classes)
+        x = tl.load(first + c.to(tl.int64) * logits.class_stride, mask=inside, other=0.0)
+        z = tl.where(inside, bent(wide(x), softcap, temperature, capped, heated), -float("inf"))
+        t, y = read_tile(targets, row, class_id, background, c, inside, classes, smoothing, kind, smooths)
+        seen = see(seen, z, t, y, c, inside, double, with_entropy, with_target_logit, with_accuracy, with_named)
+    sums = joined(seen, double, with_entropy, with_target_logit, with_accuracy, with_named)
+    if with_named:
+        counted = counted & ~((class_id == 1) & (sums.named == 1))
+    rest = tl.where(impossible, float("nan"), sums.rest)
+    surprise = log1p(rest)
+    lse = sums.top + surprise
+    inverse = 1.0 / (1.0 + rest)
+    mass = sums.own + sums.others
+    mean_gap = sums.spread * inverse
+    if outputs.loss is not None:
+        loss = sums.gaps + tl.where(mass == 0.0, 0.0, mass * surprise)
+        if penalized:
+            loss = loss + tl.where(mass == 0.0, 0.0, z_loss * mass * lse * lse)
+        tl.store(outputs.loss + row, tl.where(counted, loss, 0.0), mask=valid)
+    if outputs.lse is not None:
+        tl.store(outputs.lse + row, tl.where(counted, lse, 0.0), mask=valid)
+    if outputs.entropy is not None:
+        tl.store(outputs.entropy + row, tl.where(counted, surprise + mean_gap, 0.0), mask=valid)
+    if outputs.accuracy is not None:
+        likeliest = tl.where(sums.nan_place < classes, sums.nan_place, sums.place)
+        hit = counted & (likeliest == sums.best_place)
+        tl.store(outputs.accuracy + row, tl.where(hit, 1.0, 0.0).to(tl.float64), mask=valid)
+    if outputs.target_logit is not None:
+        target_logit = tl.where(impossible, float("nan"), sums.target_logit)
+        tl.store(outputs.target_logit + row, tl.where(counted, target_logit, 0.0), mask=valid)
+    if gradient.data is not None:
+        u, v, s, h = read_upstream(upstream, row)
+        still = ((u == 0.0) & (v == 0.0) & (s == 0.0) & (h == 0.0)) | ~counted
+        if penalized:
+            v = v + tl.where(u * mass == 0.0, 0.0, 2.0 * z_loss * u * mass * lse)
+        k = u * mass + v
+        away = tl.where(k == 0.0, 0.0, k * rest * inverse)
+        at_place = tl.where(rest > 1.0, k * inverse - u * sums.own, v + u * sums.others - away)
+        into = addresses(gradient, row)[:, None]
+        tl.debug_barrier()  # no warp may write where another still reads
+        for start in range(0, classes, tile_classes):
+            c = start + tl.arange(0, tile_classes)[None, :]
+            inside = valid[:, None] & (c < classes)
+            moves = inside & ~still[:, None]
+            x = wide(tl.load(first + c.to(tl.int64) * logits.class_stride, mask=moves, other=0.0))
+            z = bent(x, softcap, temperature, capped, heated)
+            t, y = read_tile(targets, row, class_id, background, c, moves, classes, smoothing, kind, smooths)
+            is_place = c == sums.place[:, None]
+            d, lost = difference(z, sums.top[:, None], double)
+            d = tl.where(is_place, 0.0, d)
+            e = tl.exp(d)
+            if double:
+                e = e + e * lost
+            p = e * inverse[:, None]
+            slope = tl.where(k[:, None] == 0.0, 0.0, k[:, None] * p) - u[:, None] * y
+            slope = tl.where(is_place, at_place[:, None], slope)
+            if with_target_logit:
+                slope = slope + s[:, None] * t
+            if with_entropy:
+                slope = slope + tl.where(p == 0.0, 0.0, h[:, None] * p * (-d - mean_gap[:, None]))
+            if capped or heated:
+                slope = slope * slope_of_bent(x, softcap, temperature, capped, heated)
+            slope = narrow(tl.where(still[:, None], 0.0, slope), gradient.data.dtype.element_ty)
+            tl.store(into + c.to(tl.int64) * gradient.class_stride, slope, mask=inside)
+
+
+@triton.jit
+def read_upstream(
+    upstream: tl.tensor,  # Upstreams
+    row: tl.tensor,
+) -> tl.tensor:
+    """Return the upstream gradients of rows: of loss, lse, target_logit, entropy."""
+    zero = row.to(tl.float64) * 0.0
+    u, v, s, h = zero, zero, zero, zero
+    if upstream.loss is not None:
+        u = tl.load(upstream.loss + row)
+        if upstream.factor is not None:
+            u = u * tl.load(upstream.factor)
+    elif upstream.factor is not None:
+        u = zero + tl.load(upstream.factor)
+    if upstream.lse is not None:
+        v = tl.load(upstream.lse + row)
+    if upstream.target_logit is not None:
+        s = tl.load(upstream.target_logit + row)
+    if upstream.entropy is not None:
+        h = tl.load(upstream.entropy + row)
+    return u, v, s, h
