@@ -14,10 +14,9 @@ CLASS_IDS: tl.constexpr = tl.constexpr(_CLASS_IDS)
 TOP_K: tl.constexpr = tl.constexpr(_TOP_K)
 
 
-class Matrix(NamedTuple):
-    """A tensor and where its rows lie, see layout.py."""
+class Place(NamedTuple):
+    """Where the rows of a tensor lie, see layout.py."""
 
-    data: Any
     inner: Any
     outer_stride: Any
     inner_stride: Any
@@ -27,7 +26,8 @@ class Matrix(NamedTuple):
 class Targets(NamedTuple):
     """Where the targets of all rows are; None for what their kind does not have."""
 
-    dense: Matrix  # DISTRIBUTIONS: (rows, classes)
+    dense: Any  # DISTRIBUTIONS: (rows, classes)
+    place: Place  # of `dense`
     ids: Any  # CLASS_IDS (rows,), TOP_K (rows, width)
     shares: Any  # TOP_K (rows, width)
     width: Any
@@ -35,9 +35,13 @@ class Targets(NamedTuple):
 
 
 @triton.jit
-def addresses(matrix: tl.tensor, row: tl.tensor) -> tl.tensor:
-    """Return where rows begin, row int64."""
-    return matrix.data + (row // matrix.inner) * matrix.outer_stride + (row % matrix.inner) * matrix.inner_stride
+def addresses(
+    data: tl.tensor,
+    place: tl.tensor,  # Place
+    row: tl.tensor,  # int64
+) -> tl.tensor:
+    """Return where rows begin."""
+    return data + (row // place.inner) * place.outer_stride + (row % place.inner) * place.inner_stride
 
 
 @triton.jit
@@ -90,7 +94,7 @@ def read_rows(
         else:
             background = background * 0.0
     if kind == DISTRIBUTIONS and ignores:
-        at = addresses(targets.dense, row) + tl.cast(ignore_index, tl.int64) * targets.dense.class_stride
+        at = addresses(targets.dense, targets.place, row) + tl.cast(ignore_index, tl.int64) * targets.place.class_stride
         class_id = tl.where(wide(tl.load(at, mask=valid, other=0.0)) == 1.0, 1, 0).to(tl.int64)
     return class_id, background, counted, impossible
 
@@ -110,7 +114,7 @@ def read_tile(
 ) -> tl.tensor:
     """Return t and y, 0 outside."""
     if kind == DISTRIBUTIONS:
-        at = addresses(targets.dense, row)[:, None] + c.to(tl.int64) * targets.dense.class_stride
+        at = addresses(targets.dense, targets.place, row)[:, None] + c.to(tl.int64) * targets.place.class_stride
         t = wide(tl.load(at, mask=inside, other=0.0))
     elif kind == CLASS_IDS:
         t = tl.where(inside & (class_id[:, None] == c), 1.0, 0.0).to(tl.float64)

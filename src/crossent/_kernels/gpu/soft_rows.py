@@ -49,11 +49,13 @@ class Upstreams(NamedTuple):
 
 @triton.jit
 def solve_rows(
-    logits: tl.tensor,  # Matrix (rows, classes)
+    logits: tl.tensor,  # (rows, classes)
+    place: tl.tensor,  # Place of the logits
     targets: tl.tensor,  # Targets
     outputs: tl.tensor,  # Outputs
     upstream: tl.tensor,  # Upstreams
-    gradient: tl.tensor,  # Matrix (rows, classes), data None for none; may be the logits
+    gradient: tl.tensor,  # (rows, classes), None for none; may be the logits
+    gradient_place: tl.tensor,  # Place
     rows: tl.tensor,
     classes: tl.tensor,
     ignore_index: tl.tensor,
@@ -75,7 +77,7 @@ def solve_rows(
     tile_classes: tl.constexpr,
 ) -> None:
     """tile_rows rows each program, tile_classes classes at a time."""
-    double: tl.constexpr = logits.data.dtype.element_ty == tl.float64
+    double: tl.constexpr = logits.dtype.element_ty == tl.float64
     with_named: tl.constexpr = kind == DISTRIBUTIONS and ignores
     row = tl.program_id(0).to(tl.int64) * tile_rows + tl.arange(0, tile_rows)
     valid = row < rows
@@ -84,12 +86,12 @@ def solve_rows(
         targets, row, valid, classes, ignore_index, kind, uniform, ignores
     )
     tl.device_assert(~impossible, "a target is not a class")
-    first = addresses(logits, row)[:, None]
+    first = addresses(logits, place, row)[:, None]
     seen = nothing_seen(tile_rows, tile_classes)
     for start in range(0, classes, tile_classes):
         c = start + tl.arange(0, tile_classes)[None, :]
         inside = counted[:, None] & (c < classes)
-        x = tl.load(first + c.to(tl.int64) * logits.class_stride, mask=inside, other=0.0)
+        x = tl.load(first + c.to(tl.int64) * place.class_stride, mask=inside, other=0.0)
         z = tl.where(inside, bent(wide(x), softcap, temperature, capped, heated), -float("inf"))
         t, y = read_tile(targets, row, class_id, background, c, inside, classes, smoothing, kind, smooths)
         seen = see(seen, z, t, y, c, inside, double, with_entropy, with_target_logit, with_accuracy, with_named)
@@ -118,7 +120,7 @@ def solve_rows(
     if outputs.target_logit is not None:
         target_logit = tl.where(impossible, float("nan"), sums.target_logit)
         tl.store(outputs.target_logit + row, tl.where(counted, target_logit, 0.0), mask=valid)
-    if gradient.data is not None:
+    if gradient is not None:
         u, v, s, h = read_upstream(upstream, row)
         still = ((u == 0.0) & (v == 0.0) & (s == 0.0) & (h == 0.0)) | ~counted
         if penalized:
@@ -126,13 +128,13 @@ def solve_rows(
         k = u * mass + v
         away = tl.where(k == 0.0, 0.0, k * rest * inverse)
         at_place = tl.where(rest > 1.0, k * inverse - u * sums.own, v + u * sums.others - away)
-        into = addresses(gradient, row)[:, None]
+        into = addresses(gradient, gradient_place, row)[:, None]
         tl.debug_barrier()  # no warp may write where another still reads
         for start in range(0, classes, tile_classes):
             c = start + tl.arange(0, tile_classes)[None, :]
             inside = valid[:, None] & (c < classes)
             moves = inside & ~still[:, None]
-            x = wide(tl.load(first + c.to(tl.int64) * logits.class_stride, mask=moves, other=0.0))
+            x = wide(tl.load(first + c.to(tl.int64) * place.class_stride, mask=moves, other=0.0))
             z = bent(x, softcap, temperature, capped, heated)
             t, y = read_tile(targets, row, class_id, background, c, moves, classes, smoothing, kind, smooths)
             is_place = c == sums.place[:, None]
@@ -150,8 +152,8 @@ def solve_rows(
                 slope = slope + tl.where(p == 0.0, 0.0, h[:, None] * p * (-d - mean_gap[:, None]))
             if capped or heated:
                 slope = slope * slope_of_bent(x, softcap, temperature, capped, heated)
-            slope = narrow(tl.where(still[:, None], 0.0, slope), gradient.data.dtype.element_ty)
-            tl.store(into + c.to(tl.int64) * gradient.class_stride, slope, mask=inside)
+            slope = narrow(tl.where(still[:, None], 0.0, slope), gradient.dtype.element_ty)
+            tl.store(into + c.to(tl.int64) * gradient_place.class_stride, slope, mask=inside)
 
 
 @triton.jit
