@@ -5,35 +5,31 @@ import triton.language as tl
 
 
 @triton.jit
-def bent(
-    x: tl.tensor, softcap: tl.tensor, temperature: tl.tensor, capped: tl.constexpr, heated: tl.constexpr
-) -> tl.tensor:
+def bent(x, softcap, temperature, CAPPED: tl.constexpr, HEATED: tl.constexpr):
     """Return z."""
     z = x
-    if capped:
+    if CAPPED:
         z = _tanh(x / softcap) * softcap
-    if heated:
+    if HEATED:
         z = z / temperature
     return z
 
 
 @triton.jit
-def slope_of_bent(
-    x: tl.tensor, softcap: tl.tensor, temperature: tl.tensor, capped: tl.constexpr, heated: tl.constexpr
-) -> tl.tensor:
+def slope_of_bent(x, softcap, temperature, CAPPED: tl.constexpr, HEATED: tl.constexpr):
     """Return dz/dx: with t = e**(-2 |x / softcap|), 4 t / (1 + t)**2 has nothing that cancels, as 1 - tanh**2 has."""
     slope = tl.full(x.shape, 1.0, tl.float64)
-    if capped:
+    if CAPPED:
         t = tl.exp(-2.0 * tl.abs(x / softcap))
         inverse = 1.0 / (1.0 + t)
         slope = 4.0 * t * inverse * inverse
-    if heated:
+    if HEATED:
         slope = slope / temperature
     return slope
 
 
 @triton.jit
-def _tanh(u: tl.tensor) -> tl.tensor:
+def _tanh(u):
     """Return tanh(u): near 0 u + u**3 P(u**2) / Q(u**2), whose coefficients are those of S. L. Moshier's Cephes."""
     square = u * u
     above = (-9.64399179425052238628e-1 * square - 9.92877231001918586564e1) * square - 1.61468768441708447952e3

@@ -36,16 +36,16 @@ class Targets(NamedTuple):
 
 @triton.jit
 def addresses(
-    data: tl.tensor,
-    place: tl.tensor,  # Place
-    row: tl.tensor,  # int64
-) -> tl.tensor:
+    data,
+    place,  # Place
+    row,  # int64
+):
     """Return where rows begin."""
     return data + (row // place.inner) * place.outer_stride + (row % place.inner) * place.inner_stride
 
 
 @triton.jit
-def wide(value: tl.tensor) -> tl.tensor:
+def wide(value):
     """Return loaded numbers as float64; halves by way of float32, which each of them is."""
     if value.dtype == tl.float16 or value.dtype == tl.bfloat16:
         return value.to(tl.float32).to(tl.float64)
@@ -54,28 +54,29 @@ def wide(value: tl.tensor) -> tl.tensor:
 
 @triton.jit
 def read_rows(
-    targets: tl.tensor,
-    row: tl.tensor,  # (tile_rows,) int64
-    valid: tl.tensor,  # (tile_rows,)
-    classes: tl.tensor,
-    ignore_index: tl.tensor,
-    kind: tl.constexpr,
-    uniform: tl.constexpr,
-    ignores: tl.constexpr,  # DISTRIBUTIONS: ignore_index is a class
-) -> tl.tensor:
-    """Return of each row the id of its class, what a class that is not named gets, and whether it
+    targets,
+    row,  # (ROWS,) int64
+    valid,  # (ROWS,)
+    classes,
+    ignore_index,
+    unnamed,  # float64: how many classes top-k targets do not name
+    KIND: tl.constexpr,
+    UNIFORM: tl.constexpr,
+    IGNORES: tl.constexpr,  # DISTRIBUTIONS: ignore_index is a class
+):
+    """Return of each row the id of its class (of distributions: 1 if ignore_index has all, as far as that class can tell),
 
-    takes part (of distributions: has a 1 at ignore_index), and names a class that there is not.
+    what a class that is not named gets, whether the row takes part, and whether it names a class that there is not.
     """
     class_id = tl.zeros_like(row)
     background = row.to(tl.float64) * 0.0
     counted = valid
     impossible = valid & False
-    if kind == CLASS_IDS:
+    if KIND == CLASS_IDS:
         class_id = tl.load(targets.ids + row, mask=valid, other=0)
         counted = valid & (class_id != ignore_index)
         impossible = counted & ((class_id < 0) | (class_id >= classes))
-    if kind == TOP_K:
+    if KIND == TOP_K:
         sure, named = valid & False, row * 0
         for i in range(targets.width):
             at = row * targets.width + i
@@ -87,13 +88,11 @@ def read_rows(
             background += share
         counted = valid & ~(sure & (named == 1))
         impossible = impossible & counted
-        if uniform:
-            unnamed = classes - targets.width
-            missing = tl.where(background < 1.0, 1.0 - background, 0.0)
-            background = tl.where(unnamed > 0, missing / tl.maximum(unnamed, 1).to(tl.float64), 0.0)
+        if UNIFORM:
+            background = tl.where(background < 1.0, 1.0 - background, 0.0) / unnamed
         else:
             background = background * 0.0
-    if kind == DISTRIBUTIONS and ignores:
+    if KIND == DISTRIBUTIONS and IGNORES:
         at = addresses(targets.dense, targets.place, row) + tl.cast(ignore_index, tl.int64) * targets.place.class_stride
         class_id = tl.where(wide(tl.load(at, mask=valid, other=0.0)) == 1.0, 1, 0).to(tl.int64)
     return class_id, background, counted, impossible
@@ -101,22 +100,23 @@ def read_rows(
 
 @triton.jit
 def read_tile(
-    targets: tl.tensor,
-    row: tl.tensor,  # (tile_rows,) int64
-    class_id: tl.tensor,  # (tile_rows,), read_rows made it and the next
-    background: tl.tensor,
-    c: tl.tensor,  # (1, tile_classes) int32
-    inside: tl.tensor,  # (tile_rows, tile_classes)
-    classes: tl.tensor,
-    smoothing: tl.tensor,
-    kind: tl.constexpr,
-    smooths: tl.constexpr,
-) -> tl.tensor:
+    targets,
+    row,  # (ROWS,) int64
+    class_id,  # (ROWS,), read_rows made it and the next
+    background,
+    c,  # (1, CLASSES) int32
+    inside,  # (ROWS, CLASSES)
+    classes,
+    smoothing,
+    smoothing_of_each,  # smoothing / classes
+    KIND: tl.constexpr,
+    SMOOTHS: tl.constexpr,
+):
     """Return t and y, 0 outside."""
-    if kind == DISTRIBUTIONS:
+    if KIND == DISTRIBUTIONS:
         at = addresses(targets.dense, targets.place, row)[:, None] + c.to(tl.int64) * targets.place.class_stride
         t = wide(tl.load(at, mask=inside, other=0.0))
-    elif kind == CLASS_IDS:
+    elif KIND == CLASS_IDS:
         t = tl.where(inside & (class_id[:, None] == c), 1.0, 0.0).to(tl.float64)
     else:
         t = tl.where(inside, background[:, None], 0.0)
@@ -126,8 +126,8 @@ def read_tile(
             share = wide(tl.load(targets.shares + at, mask=row >= 0, other=0.0))
             t = tl.where(inside & (one[:, None] == c), share[:, None], t)
     y = t
-    if smooths:
-        y = tl.where(inside, t * (1.0 - smoothing) + smoothing / classes.to(tl.float64), 0.0)
+    if SMOOTHS:
+        y = tl.where(inside, t * (1.0 - smoothing) + smoothing_of_each, 0.0)
     if targets.weight is not None:
         y = y * wide(tl.load(targets.weight + c, mask=c < classes, other=0.0))
     return t, y

@@ -5,7 +5,7 @@ import triton.language as tl
 
 
 @triton.jit
-def log1p(u: tl.tensor) -> tl.tensor:
+def log1p(u):
     """Return log(1 + u) for a float64 u >= 0, below 2 ulp; inf gives inf, NaN gives NaN.
 
     With y = 1 + u rounded, log(y) / (y - 1) is a smooth function near 1, so the rounding of y does no harm: W. Kahan's trick

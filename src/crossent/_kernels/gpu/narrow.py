@@ -5,7 +5,7 @@ import triton.language as tl
 
 
 @triton.jit
-def narrow(value: tl.tensor, dtype: tl.constexpr) -> tl.tensor:
+def narrow(value, dtype: tl.constexpr):
     """Return a float64 tensor in another dtype.
 
     Halves go through float32 rounded to odd: an inexact float32 gets an odd last bit, so no tie of the second rounding is an
@@ -27,7 +27,7 @@ def narrow(value: tl.tensor, dtype: tl.constexpr) -> tl.tensor:
 
 
 @triton.jit
-def _odd_single(value: tl.tensor) -> tl.tensor:
+def _odd_single(value):
     """Return the bits of float32 numbers rounded to odd."""
     single = value.to(tl.float32)
     back = single.to(tl.float64)

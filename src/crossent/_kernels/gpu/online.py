@@ -37,20 +37,20 @@ class Sums(NamedTuple):
 
 
 @triton.jit
-def nothing_seen(tile_rows: tl.constexpr, tile_classes: tl.constexpr) -> tl.tensor:
+def nothing_seen(ROWS: tl.constexpr, CLASSES: tl.constexpr):
     """Return the state of lanes before the pass."""
-    zero = tl.zeros([tile_rows, tile_classes], tl.float64)
-    nowhere = tl.full([tile_rows, tile_classes], NOWHERE, tl.int32)
-    lowest = tl.full([tile_rows, tile_classes], -float("inf"), tl.float64)
-    none = tl.zeros([tile_rows, tile_classes], tl.int32)
+    zero = tl.zeros([ROWS, CLASSES], tl.float64)
+    nowhere = tl.full([ROWS, CLASSES], NOWHERE, tl.int32)
+    lowest = tl.full([ROWS, CLASSES], -float("inf"), tl.float64)
+    none = tl.zeros([ROWS, CLASSES], tl.int32)
     return Sums(lowest, nowhere, zero, zero, zero, zero, zero, zero, lowest, nowhere, nowhere, none)
 
 
 @triton.jit
-def difference(z: tl.tensor, top: tl.tensor, double: tl.constexpr) -> tl.tensor:
-    """Return z - top, -inf where z is, and what was lost in rounding if double, for logits that need all of float64."""
+def difference(z, top, DOUBLE: tl.constexpr):
+    """Return z - top, -inf where z is, and what was lost in rounding if DOUBLE, for logits that need all of float64."""
     d = tl.where(z == -float("inf"), -float("inf"), z - top)
-    if double:
+    if DOUBLE:
         back = d - z
         lost = (z - (d - back)) - (top + back)
         return d, tl.where(lost == lost, lost, 0.0)
@@ -59,30 +59,30 @@ def difference(z: tl.tensor, top: tl.tensor, double: tl.constexpr) -> tl.tensor:
 
 @triton.jit
 def see(
-    seen: tl.tensor,
-    z: tl.tensor,
-    t: tl.tensor,
-    y: tl.tensor,
-    c: tl.tensor,
-    inside: tl.tensor,
-    double: tl.constexpr,
-    with_entropy: tl.constexpr,
-    with_target_logit: tl.constexpr,
-    with_accuracy: tl.constexpr,
-    with_named: tl.constexpr,
-) -> tl.tensor:
+    seen,
+    z,
+    t,
+    y,
+    c,
+    inside,
+    DOUBLE: tl.constexpr,
+    WITH_ENTROPY: tl.constexpr,
+    WITH_TARGET_LOGIT: tl.constexpr,
+    WITH_ACCURACY: tl.constexpr,
+    WITH_NAMED: tl.constexpr,
+):
     """Return the state of lanes after one more class each: logits z, targets t, effective targets y, class c.
 
     Outside the row z is -inf and the targets are 0.
     """
     top, place, rest, spread, own, others, gaps, target_logit, best, best_place, nan_place, named = seen
     gain = z > top
-    d, lost = difference(z, top, double)
+    d, lost = difference(z, top, DOUBLE)
     distance = tl.abs(d)
     e = tl.exp(-distance)
-    if double:
+    if DOUBLE:
         e = e + e * tl.where(gain, -lost, lost)
-    if with_entropy:
+    if WITH_ENTROPY:
         term = e * tl.where(gain, spread + distance * (1.0 + rest), distance)
         spread = tl.where(gain, 0.0, spread) + tl.where(e == 0.0, 0.0, term)
     rest = tl.where(gain, (1.0 + rest) * e, rest + e)
@@ -93,40 +93,40 @@ def see(
     # the first class of a lane is its likeliest also where its logit is -inf
     place = tl.where(gain | ((place == NOWHERE) & inside), c, place)
     top = tl.where(gain, z, top)
-    if with_target_logit:
+    if WITH_TARGET_LOGIT:
         target_logit = target_logit + tl.where(t == 0.0, 0.0, t * z)
-    if with_accuracy:
+    if WITH_ACCURACY:
         better = (t > best) & inside
         best_place = tl.where(better, c, best_place)
         best = tl.where(better, t, best)
         nan_place = tl.where((z != z) & (c < nan_place), c, nan_place)
-    if with_named:
+    if WITH_NAMED:
         named = named + tl.where(t != 0.0, 1, 0)
     return Sums(top, place, rest, spread, own, others, gaps, target_logit, best, best_place, nan_place, named)
 
 
 @triton.jit
 def joined(
-    seen: tl.tensor,
-    double: tl.constexpr,
-    with_entropy: tl.constexpr,
-    with_target_logit: tl.constexpr,
-    with_accuracy: tl.constexpr,
-    with_named: tl.constexpr,
-) -> tl.tensor:
+    seen,
+    DOUBLE: tl.constexpr,
+    WITH_ENTROPY: tl.constexpr,
+    WITH_TARGET_LOGIT: tl.constexpr,
+    WITH_ACCURACY: tl.constexpr,
+    WITH_NAMED: tl.constexpr,
+):
     """Return the sums of rows from those of their lanes; `rest` is NaN where the logits make no distribution."""
     top, place, rest, spread, own, others, gaps, target_logit, best, best_place, nan_place, named = seen
     row_top = tl.max(top, 1)
     row_place = tl.min(tl.where(top == row_top[:, None], place, NOWHERE), 1)
     is_row = place == row_place[:, None]
-    d, lost = difference(top, row_top[:, None], double)
+    d, lost = difference(top, row_top[:, None], DOUBLE)
     d = tl.where(is_row, 0.0, d)
     e = tl.exp(d)
-    if double:
+    if DOUBLE:
         e = e + e * lost
     whole = e * (1.0 + rest)
     row_spread = tl.zeros_like(row_top)
-    if with_entropy:
+    if WITH_ENTROPY:
         row_spread = tl.sum(tl.where(whole == 0.0, 0.0, e * spread - d * whole), 1)
     row_rest = tl.sum(tl.where(is_row, rest, whole), 1)
     row_rest = tl.where(row_top == -float("inf"), float("nan"), row_rest)
@@ -135,15 +135,15 @@ def joined(
     row_own = tl.sum(tl.where(is_row, own, 0.0), 1)
     row_others = tl.sum(tl.where(is_row, others, mass), 1)
     row_target_logit = tl.zeros_like(row_top)
-    if with_target_logit:
+    if WITH_TARGET_LOGIT:
         row_target_logit = tl.sum(target_logit, 1)
     row_best, row_best_place, row_nan_place = row_top, row_place, row_place
-    if with_accuracy:
+    if WITH_ACCURACY:
         row_best = tl.max(best, 1)
         row_best_place = tl.min(tl.where(best == row_best[:, None], best_place, NOWHERE), 1)
         row_nan_place = tl.min(nan_place, 1)
     row_named = row_place
-    if with_named:
+    if WITH_NAMED:
         row_named = tl.sum(named, 1)
     return Sums(
         row_top,

@@ -49,64 +49,68 @@ class Upstreams(NamedTuple):
 
 @triton.jit
 def solve_rows(
-    logits: tl.tensor,  # (rows, classes)
-    place: tl.tensor,  # Place of the logits
-    targets: tl.tensor,  # Targets
-    outputs: tl.tensor,  # Outputs
-    upstream: tl.tensor,  # Upstreams
-    gradient: tl.tensor,  # (rows, classes), None for none; may be the logits
-    gradient_place: tl.tensor,  # Place
-    rows: tl.tensor,
-    classes: tl.tensor,
-    ignore_index: tl.tensor,
+    logits,  # (rows, classes)
+    place,  # Place of the logits
+    targets,  # Targets
+    outputs,  # Outputs
+    upstream,  # Upstreams
+    gradient,  # (rows, classes), None for none; may be the logits
+    gradient_place,  # Place
+    rows,
+    classes,
+    ignore_index,
+    unnamed: tl.float64,
     smoothing: tl.float64,
+    smoothing_of_each: tl.float64,
     softcap: tl.float64,
     temperature: tl.float64,
     z_loss: tl.float64,
-    kind: tl.constexpr,
-    uniform: tl.constexpr,
-    ignores: tl.constexpr,
-    smooths: tl.constexpr,
-    capped: tl.constexpr,
-    heated: tl.constexpr,
-    penalized: tl.constexpr,
-    with_entropy: tl.constexpr,
-    with_target_logit: tl.constexpr,
-    with_accuracy: tl.constexpr,
-    tile_rows: tl.constexpr,
-    tile_classes: tl.constexpr,
-) -> None:
-    """tile_rows rows each program, tile_classes classes at a time."""
-    double: tl.constexpr = logits.dtype.element_ty == tl.float64
-    with_named: tl.constexpr = kind == DISTRIBUTIONS and ignores
-    row = tl.program_id(0).to(tl.int64) * tile_rows + tl.arange(0, tile_rows)
+    KIND: tl.constexpr,
+    UNIFORM: tl.constexpr,
+    IGNORES: tl.constexpr,
+    SMOOTHS: tl.constexpr,
+    CAPPED: tl.constexpr,
+    HEATED: tl.constexpr,
+    PENALIZED: tl.constexpr,
+    WITH_ENTROPY: tl.constexpr,
+    WITH_TARGET_LOGIT: tl.constexpr,
+    WITH_ACCURACY: tl.constexpr,
+    ROWS: tl.constexpr,
+    CLASSES: tl.constexpr,
+):
+    """ROWS rows each program, CLASSES classes at a time."""
+    DOUBLE: tl.constexpr = logits.dtype.element_ty == tl.float64
+    WITH_NAMED: tl.constexpr = KIND == DISTRIBUTIONS and IGNORES
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     valid = row < rows
     row = tl.where(valid, row, 0)
     class_id, background, counted, impossible = read_rows(
-        targets, row, valid, classes, ignore_index, kind, uniform, ignores
+        targets, row, valid, classes, ignore_index, unnamed, KIND, UNIFORM, IGNORES
     )
     tl.device_assert(~impossible, "a target is not a class")
     first = addresses(logits, place, row)[:, None]
-    seen = nothing_seen(tile_rows, tile_classes)
-    for start in range(0, classes, tile_classes):
-        c = start + tl.arange(0, tile_classes)[None, :]
+    seen = nothing_seen(ROWS, CLASSES)
+    for start in range(0, classes, CLASSES):
+        c = start + tl.arange(0, CLASSES)[None, :]
         inside = counted[:, None] & (c < classes)
         x = tl.load(first + c.to(tl.int64) * place.class_stride, mask=inside, other=0.0)
-        z = tl.where(inside, bent(wide(x), softcap, temperature, capped, heated), -float("inf"))
-        t, y = read_tile(targets, row, class_id, background, c, inside, classes, smoothing, kind, smooths)
-        seen = see(seen, z, t, y, c, inside, double, with_entropy, with_target_logit, with_accuracy, with_named)
-    sums = joined(seen, double, with_entropy, with_target_logit, with_accuracy, with_named)
-    if with_named:
+        z = tl.where(inside, bent(wide(x), softcap, temperature, CAPPED, HEATED), -float("inf"))
+        t, y = read_tile(
+            targets, row, class_id, background, c, inside, classes, smoothing, smoothing_of_each, KIND, SMOOTHS
+        )
+        seen = see(seen, z, t, y, c, inside, DOUBLE, WITH_ENTROPY, WITH_TARGET_LOGIT, WITH_ACCURACY, WITH_NAMED)
+    sums = joined(seen, DOUBLE, WITH_ENTROPY, WITH_TARGET_LOGIT, WITH_ACCURACY, WITH_NAMED)
+    if WITH_NAMED:
         counted = counted & ~((class_id == 1) & (sums.named == 1))
     rest = tl.where(impossible, float("nan"), sums.rest)
     surprise = log1p(rest)
     lse = sums.top + surprise
     inverse = 1.0 / (1.0 + rest)
-    mass = sums.own + sums.others
+    mass = tl.where(impossible, float("nan"), sums.own + sums.others)
     mean_gap = sums.spread * inverse
     if outputs.loss is not None:
         loss = sums.gaps + tl.where(mass == 0.0, 0.0, mass * surprise)
-        if penalized:
+        if PENALIZED:
             loss = loss + tl.where(mass == 0.0, 0.0, z_loss * mass * lse * lse)
         tl.store(outputs.loss + row, tl.where(counted, loss, 0.0), mask=valid)
     if outputs.lse is not None:
@@ -123,44 +127,46 @@ def solve_rows(
     if gradient is not None:
         u, v, s, h = read_upstream(upstream, row)
         still = ((u == 0.0) & (v == 0.0) & (s == 0.0) & (h == 0.0)) | ~counted
-        if penalized:
+        if PENALIZED:
             v = v + tl.where(u * mass == 0.0, 0.0, 2.0 * z_loss * u * mass * lse)
         k = u * mass + v
         away = tl.where(k == 0.0, 0.0, k * rest * inverse)
         at_place = tl.where(rest > 1.0, k * inverse - u * sums.own, v + u * sums.others - away)
         into = addresses(gradient, gradient_place, row)[:, None]
         tl.debug_barrier()  # no warp may write where another still reads
-        for start in range(0, classes, tile_classes):
-            c = start + tl.arange(0, tile_classes)[None, :]
+        for start in range(0, classes, CLASSES):
+            c = start + tl.arange(0, CLASSES)[None, :]
             inside = valid[:, None] & (c < classes)
             moves = inside & ~still[:, None]
             x = wide(tl.load(first + c.to(tl.int64) * place.class_stride, mask=moves, other=0.0))
-            z = bent(x, softcap, temperature, capped, heated)
-            t, y = read_tile(targets, row, class_id, background, c, moves, classes, smoothing, kind, smooths)
+            z = bent(x, softcap, temperature, CAPPED, HEATED)
+            t, y = read_tile(
+                targets, row, class_id, background, c, moves, classes, smoothing, smoothing_of_each, KIND, SMOOTHS
+            )
             is_place = c == sums.place[:, None]
-            d, lost = difference(z, sums.top[:, None], double)
+            d, lost = difference(z, sums.top[:, None], DOUBLE)
             d = tl.where(is_place, 0.0, d)
             e = tl.exp(d)
-            if double:
+            if DOUBLE:
                 e = e + e * lost
             p = e * inverse[:, None]
             slope = tl.where(k[:, None] == 0.0, 0.0, k[:, None] * p) - u[:, None] * y
             slope = tl.where(is_place, at_place[:, None], slope)
-            if with_target_logit:
+            if WITH_TARGET_LOGIT:
                 slope = slope + s[:, None] * t
-            if with_entropy:
+            if WITH_ENTROPY:
                 slope = slope + tl.where(p == 0.0, 0.0, h[:, None] * p * (-d - mean_gap[:, None]))
-            if capped or heated:
-                slope = slope * slope_of_bent(x, softcap, temperature, capped, heated)
+            if CAPPED or HEATED:
+                slope = slope * slope_of_bent(x, softcap, temperature, CAPPED, HEATED)
             slope = narrow(tl.where(still[:, None], 0.0, slope), gradient.dtype.element_ty)
             tl.store(into + c.to(tl.int64) * gradient_place.class_stride, slope, mask=inside)
 
 
 @triton.jit
 def read_upstream(
-    upstream: tl.tensor,  # Upstreams
-    row: tl.tensor,
-) -> tl.tensor:
+    upstream,  # Upstreams
+    row,
+):
     """Return the upstream gradients of rows: of loss, lse, target_logit, entropy."""
     zero = row.to(tl.float64) * 0.0
     u, v, s, h = zero, zero, zero, zero

@@ -3,7 +3,7 @@
 import torch
 import triton
 
-from crossent._kernels.gpu._launch import launch
+from crossent._kernels.gpu._launch import launching
 from crossent._kernels.gpu.effective_targets import Place, Targets
 from crossent._kernels.gpu.layout import Layout, layout_of
 from crossent._kernels.gpu.problem import DISTRIBUTIONS, Numbers, Problem, Upstream
@@ -20,40 +20,44 @@ def solve(problem: Problem, numbers: Numbers, upstream: Upstream | None, gradien
     layout = _layout(problem.logits, problem.class_axis, "logits")
     if layout.rows == 0:
         return
+    targets = _targets(problem)
     up = upstream or Upstream()
     block = min(triton.next_power_of_2(layout.classes), TILE_NUMBERS)
     rows = max(1, min(TILE_NUMBERS // block, triton.next_power_of_2(layout.rows)))
-    launch(
-        solve_rows,
-        (triton.cdiv(layout.rows, rows),),
-        problem.logits,
-        _place(layout),
-        _targets(problem),
-        Outputs(numbers.loss, numbers.lse, numbers.entropy, numbers.accuracy, numbers.target_logit),
-        Upstreams(up.loss, up.factor, up.lse, up.entropy, up.target_logit),
-        gradient,
-        NO_PLACE if gradient is None else _place(_layout(gradient, problem.class_axis, "gradient")),
-        layout.rows,
-        layout.classes,
-        problem.ignore_index,
-        problem.label_smoothing,
-        1.0 if problem.softcap is None else problem.softcap,
-        problem.temperature,
-        problem.z_loss,
-        kind=problem.kind,
-        uniform=problem.uniform_rest,
-        ignores=0 <= problem.ignore_index < layout.classes,
-        smooths=problem.label_smoothing != 0.0,
-        capped=problem.softcap is not None,
-        heated=problem.temperature != 1.0,
-        penalized=problem.z_loss != 0.0,
-        with_entropy=numbers.entropy is not None or up.entropy is not None,
-        with_target_logit=numbers.target_logit is not None or up.target_logit is not None,
-        with_accuracy=numbers.accuracy is not None,
-        tile_rows=rows,
-        tile_classes=block,
-        num_warps=WARPS,
-    )
+    with launching(problem.logits):
+        solve_rows[(triton.cdiv(layout.rows, rows),)](
+            problem.logits,
+            _place(layout),
+            targets,
+            Outputs(numbers.loss, numbers.lse, numbers.entropy, numbers.accuracy, numbers.target_logit),
+            Upstreams(up.loss, up.factor, up.lse, up.entropy, up.target_logit),
+            gradient,
+            NO_PLACE if gradient is None else _place(_layout(gradient, problem.class_axis, "gradient")),
+            layout.rows,
+            layout.classes,
+            problem.ignore_index,
+            float(layout.classes - targets.width),
+            problem.label_smoothing,
+            problem.label_smoothing / layout.classes,
+            1.0 if problem.softcap is None else problem.softcap,
+            problem.temperature,
+            problem.z_loss,
+            KIND=problem.kind,
+            UNIFORM=problem.uniform_rest and targets.width < layout.classes,
+            IGNORES=0 <= problem.ignore_index < layout.classes,
+            SMOOTHS=problem.label_smoothing != 0.0,
+            CAPPED=problem.softcap is not None,
+            HEATED=problem.temperature != 1.0,
+            PENALIZED=problem.z_loss != 0.0,
+            WITH_ENTROPY=numbers.entropy is not None or up.entropy is not None,
+            WITH_TARGET_LOGIT=numbers.target_logit is not None or up.target_logit is not None,
+            WITH_ACCURACY=numbers.accuracy is not None,
+            ROWS=rows,
+            CLASSES=block,
+            num_warps=WARPS,
+            debug=True,  # a target that is no class is the device's to report, later
+            sanitize_overflow=False,
+        )
 
 
 def _targets(problem: Problem) -> Targets:
