@@ -63,14 +63,14 @@ def is_batched(tensor: torch.Tensor | None) -> bool:
     return bool(is_legacy_batchedtensor(tensor) or torch._C._functorch.is_functorch_wrapped_tensor(tensor))
 
 
-def is_plain(tensor: torch.Tensor) -> bool:
-    """Say whether the kernels can read a tensor where it lies."""
+def is_plain(tensor: torch.Tensor, device_type: str = "cpu") -> bool:
+    """Say whether the kernels for a type of device can read a tensor where it lies."""
     # while it compiles, torch has fakes of its own class stand in for tensors, and does not let their bits be asked for
     if torch.compiler.is_compiling():
-        return tensor.device.type == "cpu" and tensor.layout is torch.strided
+        return tensor.device.type == device_type and tensor.layout is torch.strided
     return (
         (type(tensor) in TENSORS or is_traced())
-        and tensor.device.type == "cpu"
+        and tensor.device.type == device_type
         and tensor.layout is torch.strided
         and not tensor.is_neg()
         and torch._C._get_tracing_state() is None

@@ -13,8 +13,9 @@ from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 
 from crossent.arrays.machine import memory_budget_bytes
-from crossent.torch import _closed_form, _room, _rows
+from crossent.torch import _closed_form, _gpu, _gpu_autograd, _gpu_rows, _room, _rows
 from crossent.torch._arguments import is_batched
+from crossent.torch._extras import Extras
 from crossent.torch._rows import Settings
 
 # Gradients up to this size are kept from forward to backward; larger ones are made there, at the price of reading the
@@ -29,6 +30,8 @@ def _with_batch(tensor: torch.Tensor, at: int | None, size: int) -> torch.Tensor
 
 def loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, settings: Settings) -> torch.Tensor:
     """Return the reduced loss, without a thought of derivatives."""
+    if _gpu.serves(logits.device):
+        return _gpu_autograd.loss(logits, target, weight, settings)
     rows = _rows.as_targets(target, settings, logits.shape)
     weights = _rows.class_weights(weight)
     problem = _rows.solve(logits, rows, weights, settings)
@@ -43,8 +46,12 @@ def gradient_of(
     of_rows: torch.Tensor, logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, settings: Settings
 ) -> torch.Tensor:
     """Return upstream * (m p - y) of each row, without a thought of derivatives."""
-    scale, scales = _rows.rows_of(of_rows)
     out = _room.empty_like(logits)
+    if _gpu.serves(logits.device):
+        upstream = {"loss": of_rows.reshape(-1)}
+        _gpu_rows.solve(logits, target, weight, settings, Extras(), upstream, out)
+        return out
+    scale, scales = _rows.rows_of(of_rows)
     rows = _rows.as_targets(target, settings, logits.shape)
     _rows.solve(logits, rows, _rows.class_weights(weight), settings, scale=scale, scales=scales, out=out)
     return out
@@ -88,8 +95,8 @@ class CrossEntropy(torch.autograd.Function):
         settings = ctx.settings
         shape = settings.rows_shape(logits.shape)
         # sums of halves would overflow, so that float64 is what everything is added in
-        ones = torch.ones((), dtype=torch.float64, device="cpu").expand(shape)
-        change = torch.zeros(shape, dtype=torch.float64, device="cpu")
+        ones = torch.ones((), dtype=torch.float64, device=logits.device).expand(shape)
+        change = torch.zeros(shape, dtype=torch.float64, device=logits.device)
         if logits_t is not None:
             gradient = Gradient.apply(ones, logits, target, weight, settings)
             change = change + (gradient.double() * logits_t).sum(settings.class_axis)
@@ -140,6 +147,7 @@ class EagerCrossEntropy(torch.autograd.Function):
             ctx.save_for_forward(logits, target, weight)
         # tangents want a gradient that can be differentiated; a half would be rounded before the upstream gradient scales it
         may_keep = ctx.needs_input_grad[0] and not forward_mode and logits.dtype.itemsize > 2
+        may_keep = may_keep and not _gpu.serves(logits.device)  # which has a function of its own for what can be kept
         if not may_keep or settings.reduction == "none" or logits.nbytes > KEPT_BYTES:
             return loss(logits, target, weight, settings)
         small = _rows.small_mean(logits, target, weight, settings)

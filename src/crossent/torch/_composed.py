@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from crossent.torch import _gpu
 from crossent.torch._extras import Extras
 from crossent.torch._rows import Settings
 
@@ -17,7 +18,8 @@ RowLoss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None, Settings], 
 
 def wide_dtype(logits: torch.Tensor) -> torch.dtype:
     """Return float64, or on other devices, where that is slow or missing, float32 at least."""
-    return torch.float64 if logits.device.type == "cpu" else torch.promote_types(logits.dtype, torch.float32)
+    own = logits.device.type == "cpu" or _gpu.serves(logits.device)
+    return torch.float64 if own else torch.promote_types(logits.dtype, torch.float32)
 
 
 def bent(logits: torch.Tensor, extras: Extras) -> torch.Tensor:

@@ -6,11 +6,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # as everybody who reads this writes it
 from torch.autograd import forward_ad
 
+from crossent.torch import _gpu_autograd
 from crossent.torch._arguments import is_differentiated, is_traced
 from crossent.torch._autograd import CrossEntropy, EagerCrossEntropy, loss, total_weight
 from crossent.torch._closed_form import effective_targets
+from crossent.torch._extras import Extras
 from crossent.torch._library import compiled_cross_entropy
 from crossent.torch._rows import Settings
+
+_NOTHING = Extras()
 
 
 def softmax_loss(
@@ -19,6 +23,13 @@ def softmax_loss(
     """Return the loss of tensors that the kernels read."""
     if is_differentiated(weight):
         return _with_weight_gradient(logits, target, weight, settings)
+    if _gpu_autograd.serves(logits, target, weight, None, settings, _NOTHING):
+
+        def again(x: torch.Tensor, t: torch.Tensor, w: torch.Tensor | None, _: None) -> torch.Tensor:
+            return CrossEntropy.apply(x, t, w, settings)
+
+        wish = _gpu_autograd.Wish(settings, _NOTHING, None, again)
+        return _gpu_autograd.reduced_loss(logits, target, weight, None, wish)
     if is_traced():
         return compiled_cross_entropy(
             logits,

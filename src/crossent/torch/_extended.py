@@ -8,13 +8,14 @@ from torch.autograd import forward_ad
 
 from crossent.arrays.targets import TargetRows, TopKTargets, read_targets
 from crossent.errors import ShapeError
-from crossent.torch import _certain, _composed, _room, _rows, _tiles
+from crossent.torch import _certain, _composed, _gpu, _gpu_rows, _room, _rows, _tiles
 from crossent.torch._arguments import is_batched, is_differentiated, is_traced
 from crossent.torch._composed import RowLoss, wide_dtype
 from crossent.torch._extras import DIFFERENTIABLE, Extras
 from crossent.torch._rows import Settings, counted_rows
 from crossent.torch._total import exactly
 
+UPSTREAMS = ("loss", *DIFFERENTIABLE)
 # torch.Tensor or TopKTargets; torch is Any for mypy, and so is this
 Target = Any
 
@@ -76,14 +77,14 @@ def as_dense(target: TopKTargets, logits: torch.Tensor, settings: Settings) -> t
     classes = logits.shape[axis]
     counted = counted_top_k(target, settings.ignore_index)
     taken = target.ids if counted is None else np.where(counted[..., None], target.ids, np.arange(target.ids.shape[-1]))
-    ids = torch.as_tensor(taken.astype(np.int64), device=device)
-    shares = torch.as_tensor(target.probs, device=device).to(wide_dtype(logits))
+    ids = _gpu.moved(taken.astype(np.int64), device)
+    shares = _gpu.moved(target.probs, device).to(wide_dtype(logits))
     dense = torch.zeros((*ids.shape[:-1], classes), dtype=shares.dtype, device=device)
     width = ids.shape[-1]
     if target.rest == "uniform" and width < classes:
         dense = dense + (1.0 - shares.sum(-1, keepdim=True)).clamp(min=0.0) / (classes - width)
     dense = dense.scatter(-1, ids, shares).movedim(-1, axis)
-    return dense, None if counted is None else torch.as_tensor(counted, device=device)
+    return dense, None if counted is None else _gpu.moved(counted, device)
 
 
 def composed_rows(
@@ -112,6 +113,13 @@ def tiled_rows(
     out: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
     """Return the numbers of each row, (rows,) float64, and fill in their gradient; nothing here can be differentiated."""
+    if _gpu.serves(logits.device):
+        given = (
+            None
+            if upstream is None
+            else {name: up for name in UPSTREAMS if (up := getattr(upstream, name)) is not None}
+        )
+        return _gpu_rows.solve(logits, target, weight, settings, extras, given, out)
     dense = None
     if isinstance(target, TopKTargets):
         rows = _top_k_rows(target, logits.shape, settings)
@@ -162,7 +170,7 @@ class ExtendedRows(torch.autograd.Function):
         given = {
             name: of_row
             for name, of_row in zip(ctx.names, upstream, strict=True)
-            if of_row is not None and name in ("loss", *DIFFERENTIABLE)
+            if of_row is not None and name in UPSTREAMS
         }
         made, ctx.made = ctx.made, None  # handed on as it is: a second backward makes it anew
         if not given:
@@ -217,7 +225,7 @@ def weights_of_rows(
     shape = settings.rows_shape(logits.shape)
     if isinstance(target, TopKTargets):
         taking_part = counted_top_k(target, settings.ignore_index)
-        counted = None if taking_part is None else torch.as_tensor(taking_part, device=logits.device)
+        counted = None if taking_part is None else _gpu.moved(taking_part, logits.device)
     else:
         counted = counted_rows(target, settings)
     dtype = wide_dtype(logits)
@@ -258,7 +266,7 @@ def expected_upstream(
 ) -> torch.Tensor | None:
     """Return the upstream gradient of the losses that `reduced` hands back for 1, or None where none can be foreseen."""
     # of any size: made in backward it would take as much, and another second for the loss (4096 x 32000 with a cap)
-    if settings.reduction == "none" or is_traced():
+    if settings.reduction == "none" or is_traced() or _gpu.serves(logits.device):
         return None
     if any(name in DIFFERENTIABLE for name in extras.returns) or torch._C._are_functorch_transforms_active():
         return None

@@ -16,6 +16,7 @@ import torch
 
 from crossent._checks import check_real
 from crossent.errors import DtypeError, OptionError, RangeError, ShapeError
+from crossent.torch import _gpu
 from crossent.torch._arguments import is_differentiated, is_traced
 
 # Below it twice the inverse overflows.
@@ -91,6 +92,11 @@ def read_denominator(denominator: Any, reduction: str) -> torch.Tensor | float |
             raise OptionError(message)
         if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return denominator.detach().double()
+        if _gpu.serves(denominator.device):  # which nobody waits for: the check is the device's
+            _refuse_gradient("denominator", denominator)
+            wide = denominator.detach().double()
+            torch._assert_async((wide > 0.0) & wide.isfinite(), "`denominator` must be a positive number.")
+            return wide
         denominator = denominator.item()
     return _positive("denominator", denominator, "a positive number")
 
@@ -114,7 +120,11 @@ def read_sample_weight(sample_weight: Any, rows_shape: torch.Size, device: torch
         where = f"{sample_weight.device}, {sample_weight.layout}"
         message = f"`sample_weight` must be a strided tensor on `input`'s device, {device}; got {where}."
         raise DtypeError(message)
-    if not is_traced() and not torch._C._are_functorch_transforms_active():
+    if is_traced() or torch._C._are_functorch_transforms_active():
+        return sample_weight.resolve_neg()
+    if _gpu.serves(device):
+        torch._assert_async(sample_weight.detach().isfinite().all(), "`sample_weight` must be finite.")
+    else:
         wrong = ~sample_weight.detach().isfinite()
         if bool(wrong.any()):
             place = tuple(wrong.nonzero()[0].tolist())

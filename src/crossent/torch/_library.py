@@ -11,7 +11,7 @@ from crossent.torch._autograd import gradient_of, loss, upstream_of_rows
 from crossent.torch._rows import Settings
 
 
-@torch.library.custom_op("crossent::cross_entropy", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("crossent::cross_entropy", mutates_args=(), device_types=("cpu", "cuda"))
 def compiled_cross_entropy(
     logits: torch.Tensor,
     target: torch.Tensor,
@@ -41,7 +41,7 @@ def _(
     return logits.new_empty(shape, dtype=loss_dtype)
 
 
-@torch.library.custom_op("crossent::cross_entropy_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("crossent::cross_entropy_backward", mutates_args=(), device_types=("cpu", "cuda"))
 def compiled_gradient(
     of_rows: torch.Tensor,
     logits: torch.Tensor,

@@ -65,7 +65,7 @@ def _lent(size_bytes: int) -> np.ndarray:
 
 def empty_like(tensor: torch.Tensor) -> torch.Tensor:
     """Return a tensor to fill, laid out as another one."""
-    if tensor.nbytes < _LARGE_BYTES or not tensor.is_contiguous():
+    if tensor.device.type != "cpu" or tensor.nbytes < _LARGE_BYTES or not tensor.is_contiguous():
         return torch.empty_like(tensor)
     room = _lent(tensor.nbytes).view(_STORED[tensor.dtype]).reshape(tuple(tensor.shape))
     return torch.from_numpy(room).view(tensor.dtype)

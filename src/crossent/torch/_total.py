@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from crossent.arrays.exact_sum import ExactSum
+from crossent.torch import _gpu
 from crossent.torch._arguments import is_traced
 
 
@@ -13,6 +14,8 @@ class Total(torch.autograd.Function):
 
     @staticmethod
     def forward(rows: torch.Tensor) -> torch.Tensor:
+        if _gpu.serves(rows.device):
+            return _gpu.total(rows)
         wide = rows.float() if rows.dtype.itemsize == 2 else rows
         total = ExactSum().add(wide.detach().contiguous().resolve_neg().numpy()).value()
         return torch.tensor(total, dtype=torch.float64, device="cpu")
@@ -38,8 +41,9 @@ class Total(torch.autograd.Function):
 
 def exactly(rows: torch.Tensor, reduction: str, denominator: torch.Tensor | float) -> torch.Tensor:
     """Return the sum of rows, or their mean over a denominator, rounded to their dtype at the end."""
-    if type(rows) is not torch.Tensor or rows.device.type != "cpu" or is_traced():
-        total = rows.sum()  # torch's own order: exact sums are made on the CPU, outside of graphs
+    own = rows.device.type == "cpu" or _gpu.serves(rows.device)
+    if type(rows) is not torch.Tensor or not own or is_traced():
+        total = rows.sum()  # torch's own order: exact sums are made by the kernels, outside of graphs
         return total if reduction == "sum" else total / denominator
     total = Total.apply(rows)
     if reduction == "mean":

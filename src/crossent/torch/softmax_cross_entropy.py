@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812  # as everybody who reads this wri
 
 from crossent._checks import check_smoothing
 from crossent.arrays.targets import TopKTargets, check_ignore_index
-from crossent.torch import _extended, tensor_parallel
+from crossent.torch import _extended, _gpu, _gpu_autograd, tensor_parallel
 from crossent.torch._arguments import FLOATS, SMALL_INTEGERS, check_tensors, is_plain, reduction_of
 from crossent.torch._composed import wide_dtype
 from crossent.torch._dispatch import softmax_loss, torchs_loss
@@ -145,7 +145,7 @@ def cross_entropy(
             label_smoothing=label_smoothing,
         )
     # autocast: torch's own takes float32 logits there; here the loss alone need be float32
-    loss_dtype = torch.float32 if torch.is_autocast_enabled("cpu") and input.dtype in _HALVES else input.dtype
+    loss_dtype = torch.float32 if _is_autocast(input) and input.dtype in _HALVES else input.dtype
     smoothing = check_smoothing(label_smoothing) if extended else float(label_smoothing)
     settings = Settings(min(1, max(input.dim() - 1, 0)), reduction, ignore_index, smoothing, loss_dtype)
     if not extended:
@@ -161,6 +161,12 @@ def cross_entropy(
 def _is(value: Any, number: float) -> bool:
     """Say whether an option is a plain number with a value."""
     return isinstance(value, (int, float)) and value == number
+
+
+def _is_autocast(tensor: Any) -> bool:
+    """Say whether torch widens and narrows the tensors of a device by itself."""
+    kind = tensor.device.type if isinstance(tensor, torch.Tensor) and _gpu.serves(tensor.device) else "cpu"
+    return bool(torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind))
 
 
 def _fits(target: torch.Tensor, logits: torch.Tensor, settings: Settings) -> bool:
@@ -183,28 +189,50 @@ def _extended_loss(
 ) -> Any:
     """Return the loss with what torch's own does not have."""
     own_denominator = read_denominator(denominator, settings.reduction)
-    row_loss = softmax_loss if readable else torchs_loss
-    wide = replace(settings, reduction="none", loss_dtype=wide_dtype(logits))
     if isinstance(target, TopKTargets):
         _extended.check_top_k(target, logits.shape, settings)
     elif not readable and not _fits(target, logits, settings):
         return torchs_loss(logits, target, weight, replace(settings, ignore_index=-100))  # which has the words for it
+    weights = read_sample_weight(sample_weight, settings.rows_shape(logits.shape), logits.device)
+    if not (readable and _gpu_autograd.serves(logits, target, weight, weights, settings, extras)):
+        return _loss_of_rows(logits, target, weight, settings, extras, weights, own_denominator, readable=readable)
+
+    def again(x: torch.Tensor, t: Any, w: torch.Tensor | None, s: torch.Tensor | None) -> torch.Tensor:
+        return _loss_of_rows(x, t, w, settings, replace(extras, returns=()), s, own_denominator, readable=True)
+
+    wish = _gpu_autograd.Wish(settings, extras, own_denominator, again)
+    return _gpu_autograd.reduced_loss(logits, target, weight, weights, wish)
+
+
+def _loss_of_rows(
+    logits: torch.Tensor,
+    target: torch.Tensor | TopKTargets,
+    weight: torch.Tensor | None,
+    settings: Settings,
+    extras: Extras,
+    sample_weight: torch.Tensor | None,
+    denominator: float | torch.Tensor | None,
+    *,
+    readable: bool,
+) -> Any:
+    """Return the loss by way of the losses of rows: all of it can be differentiated, any number of times."""
+    row_loss = softmax_loss if readable else torchs_loss
+    wide = replace(settings, reduction="none", loss_dtype=wide_dtype(logits))
     plain = not (
         extras.some or isinstance(target, TopKTargets) or (settings.ignore_index >= 0 and target.dtype in FLOATS)
     )
-    if plain and sample_weight is None and own_denominator is not None:
+    if plain and sample_weight is None and denominator is not None:
         total = row_loss(logits, target, weight, replace(wide, reduction="sum"))
-        return (total / own_denominator).to(settings.loss_dtype)
-    weights = read_sample_weight(sample_weight, settings.rows_shape(logits.shape), logits.device)
-    if own_denominator is None and settings.reduction == "mean":
-        own_denominator = exactly(_extended.weights_of_rows(logits, target, weight, weights, settings), "sum", 1.0)
-    own_denominator = 1.0 if own_denominator is None else own_denominator
+        return (total / denominator).to(settings.loss_dtype)
+    if denominator is None and settings.reduction == "mean":
+        denominator = exactly(_extended.weights_of_rows(logits, target, weight, sample_weight, settings), "sum", 1.0)
+    denominator = 1.0 if denominator is None else denominator
     if plain:
         numbers = {"loss": row_loss(logits, target, weight, wide)}
     else:
-        expected = _extended.expected_upstream(logits, weights, own_denominator, settings, extras)
+        expected = _extended.expected_upstream(logits, sample_weight, denominator, settings, extras)
         numbers = _extended.rows(logits, target, weight, wide, extras, row_loss, readable=readable, expected=expected)
-    return _finished(numbers, weights, own_denominator, settings, extras)
+    return _finished(numbers, sample_weight, denominator, settings, extras)
 
 
 def _parallel_loss(
@@ -250,8 +278,12 @@ def _readable(
     label_smoothing: float,
 ) -> bool:
     """Say whether this is a call that torch accepts and the kernels can answer; torch has the words for all else."""
+    # of no tensor torch has to say what is wrong
+    place = logits.device.type if isinstance(logits, torch.Tensor) and _gpu.serves(logits.device) else "cpu"
     tensors = [logits, *([] if isinstance(target, TopKTargets) else [target]), *([] if weight is None else [weight])]
-    if not all(is_plain(tensor) for tensor in tensors):
+    if not all(is_plain(tensor, place) for tensor in tensors):
+        return False
+    if place != "cpu" and any(tensor.device != logits.device for tensor in tensors):
         return False
     if not isinstance(label_smoothing, (int, float)):
         return False
@@ -259,7 +291,7 @@ def _readable(
         return False
     axis = min(1, logits.dim() - 1)
     classes = logits.shape[axis]
-    autocast = torch.is_autocast_enabled("cpu")
+    autocast = _is_autocast(logits)
     if isinstance(target, TopKTargets):
         fits = True  # it says itself what does not
     elif target.dtype in FLOATS:

@@ -1,0 +1,45 @@
+"""Which devices the GPU kernels serve, and how they are called there: on torch's current stream.
+
+Nothing here waits for the device. Triton is imported by the first call that needs it.
+"""
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+import torch
+
+# Device types whose tensors the kernels read, where there is Triton; the tests add the CPU, where they are interpreted.
+DEVICES = frozenset({"cuda"})
+_HAS_TRITON = importlib.util.find_spec("triton") is not None
+
+
+def serves(device: torch.device) -> bool:
+    """Say whether the kernels read the tensors of a device."""
+    return device.type in DEVICES and _HAS_TRITON
+
+
+def solve(problem: Any, numbers: Any, upstream: Any, gradient: torch.Tensor | None) -> None:
+    """Fill in numbers of rows and the gradient: see _kernels/gpu/problem.py."""
+    from crossent._kernels.gpu import softmax_cross_entropy
+
+    softmax_cross_entropy.solve(problem, numbers, upstream, gradient)
+
+
+def total(values: torch.Tensor) -> torch.Tensor:
+    """Return the exact sum of numbers, rounded once to float64, on their device."""
+    from crossent._kernels.gpu import exact_sum
+
+    return exact_sum.total(values.detach().double().reshape(-1))
+
+
+def scale(gradient: torch.Tensor, factor: torch.Tensor) -> None:
+    """Multiply a gradient in place by a number that lies on its device."""
+    from crossent._kernels.gpu import scale as kernel
+
+    kernel.scale(gradient, factor)
+
+
+def moved(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Return an array of the host as a tensor of a device, without waiting for it to arrive."""
+    return torch.as_tensor(array, device="cpu").to(device, non_blocking=True)
