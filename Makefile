@@ -1,10 +1,10 @@
 # Every target uses the `python` that is active; another one: make check PYTHON=python3.12
 PYTHON ?= python
 
-.PHONY: help check format test sweep engines bench bench-short bench-scoring tables docs docs-pages
+.PHONY: help check format test sweep engines bench bench-short bench-scoring bench-gpu tables docs docs-pages
 
 help:
-	@echo "check  test  sweep  engines  bench  bench-short  bench-scoring  tables  docs  docs-pages  format"
+	@echo "check  test  sweep  engines  bench  bench-short  bench-scoring  bench-gpu  tables  docs  docs-pages  format"
 
 # Lint, format, types and the walls between the floors: everything that can be said without running the code.
 check:
@@ -41,11 +41,16 @@ bench-short:
 	$(PYTHON) -m benchmarks.run --short
 	$(PYTHON) -m benchmarks.scoring --short
 
+# The race on a CUDA device; without one it says so and ends with code 2. Writes benchmarks/results/gpu/<date>.json.
+bench-gpu:
+	$(PYTHON) -m benchmarks.gpu
+
 # The tables of the README and of docs/, from the newest files in benchmarks/results.
 tables:
 	$(PYTHON) -m benchmarks.tables
 	$(PYTHON) -m benchmarks.torch_tables
 	$(PYTHON) -m benchmarks.scoring_tables
+	$(PYTHON) -m benchmarks.gpu_tables
 
 # The site in build/docs, strictly and without a network; needs the extra `docs`.
 docs:
