@@ -33,8 +33,7 @@ def ulp(exact: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
     Below the smallest normal number it is that number's, so that flushing to zero there costs nothing.
     """
-    smallest = math.frexp(torch.finfo(dtype).tiny)[1]
-    exponent = torch.frexp(exact)[1].clamp_min_(smallest)
+    exponent = torch.frexp(exact.abs().clamp_min(torch.finfo(dtype).tiny))[1]
     return torch.ldexp(torch.ones_like(exact), exponent - PRECISION_BITS[dtype])
 
 
