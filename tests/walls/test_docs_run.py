@@ -68,7 +68,7 @@ def test_the_readme_has_its_python_examples() -> None:
     "page",
     [
         *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-        *("docs/sklearn.md", "docs/torch.md", "docs/training.md"),
+        *("docs/gpu.md", "docs/sklearn.md", "docs/torch.md", "docs/training.md"),
     ],
 )
 def test_every_link_to_a_file_of_the_tree_leads_somewhere(page: str) -> None:
