@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,10 +22,19 @@ def processors(device: torch.device) -> int:
 
 @contextlib.contextmanager
 def launching(tensor: torch.Tensor) -> Iterator[None]:
-    """Launch on a tensor's device; interpreted, NumPy is not to warn of what the arithmetic expects."""
+    """Launch on a tensor's device; interpreted, NumPy is not to warn of what the arithmetic expects, and assertions raise."""
     if INTERPRETED:
-        with np.errstate(all="ignore"):
-            yield
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)  # the largest number of a row of NaN
+                yield
+        except triton.runtime.errors.InterpreterError as error:
+            cause: BaseException | None = error
+            while isinstance(cause, triton.runtime.errors.InterpreterError):  # one for each function within functions
+                cause = cause.__cause__
+            if isinstance(cause, AssertionError):
+                raise cause from None
+            raise
     else:
         with torch.cuda.device(tensor.device):
             yield
