@@ -1,7 +1,7 @@
 """Soft and top-k targets on the GPU: every row of the oracle's tables within the ulp that the row allows."""
 
 from collections import defaultdict
-from itertools import groupby
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -37,22 +37,26 @@ def assert_rows(rows: list[Row], losses: torch.Tensor, gradients: torch.Tensor, 
         assert error <= row.allowed_ulp_grad, f"the gradient of {row} is off by {error:.4g} ulp"
 
 
-def some(rows: list[Row], step: int) -> list[Row]:
-    return rows[::step]
-
-
-def by_options(rows: list[Row]) -> list[list[Row]]:
-    """Return groups of rows that can stand in one tensor: padding would take part of the smoothing."""
+def grouped(rows: list[Row], key: Callable[[Row], Any]) -> Iterable[list[Row]]:
     groups: dict[Any, list[Row]] = defaultdict(list)
     for row in rows:
-        weight = row.class_weight
-        own = (row.classes, row.number) if weight is not None else (row.classes if row.label_smoothing else width_of(row), -1)
-        groups[(row.label_smoothing, *own)].append(row)
-    return list(groups.values())
+        groups[key(row)].append(row)
+    return groups.values()
+
+
+def options_of(row: Row) -> Any:
+    """Say which rows can stand in one tensor; padding would take a part of what is spread over all classes."""
+    if row.class_weight is not None:
+        return row.number
+    return row.label_smoothing, row.classes if row.label_smoothing else width_of(row)
+
+
+def top_k_of(row: Row) -> Any:
+    return row.rest, len(row.top_k_ids), row.classes if row.rest == "uniform" else width_of(row)
 
 
 def check_distributions(name: str, step: int) -> None:
-    for rows in by_options(some(load(name), step)):
+    for rows in grouped(load(name)[::step], options_of):
         first = rows[0]
         plain = not first.label_smoothing and first.class_weight is None
         width = width_of(first) if plain else first.classes
@@ -63,12 +67,31 @@ def check_distributions(name: str, step: int) -> None:
         assert_rows(rows, got.loss, got.gradient, dtype_of(name).type)
 
 
+def check_top_k(step: int) -> None:
+    for rows in grouped(load("topk_float32")[::step], top_k_of):
+        first = rows[0]
+        width = first.classes if first.rest == "uniform" else width_of(first)
+        logits = torch.from_numpy(padded([row.logits for row in rows], width, -np.inf))
+        ids, shares = (np.stack([row.columns[name] for row in rows]) for name in ("top_k_ids", "top_k_probs"))
+        got = solve(logits, TopKTargets(ids, shares, rest=first.rest))
+        assert_rows(rows, got.loss, got.gradient, np.float32)
+
+
 @pytest.mark.parametrize("name", ["soft_float32", "soft_float64"])
 def test_distributions(name: str) -> None:
-    check_distributions(name, 6)
+    check_distributions(name, 12)
+
+
+def test_top_k() -> None:
+    check_top_k(12)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["soft_float32", "soft_float64"])
-def test_all_distributions(name: str) -> None:
-    check_distributions(name, 1)
+def test_more_distributions(name: str) -> None:
+    check_distributions(name, 3)
+
+
+@pytest.mark.slow
+def test_more_top_k() -> None:
+    check_top_k(3)

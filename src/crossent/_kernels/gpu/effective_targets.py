@@ -77,7 +77,7 @@ def read_rows(
         counted = valid & (class_id != ignore_index)
         impossible = counted & ((class_id < 0) | (class_id >= classes))
     if KIND == TOP_K:
-        sure, named = valid & False, row * 0
+        sure, named, total = valid & False, row * 0, background
         for i in range(targets.width):
             at = row * targets.width + i
             one = tl.load(targets.ids + at, mask=valid, other=0)
@@ -85,13 +85,11 @@ def read_rows(
             sure = sure | ((one == ignore_index) & (share == 1.0))
             named += tl.where(share != 0.0, 1, 0)
             impossible = impossible | (one < 0) | (one >= classes)
-            background += share
+            total += share
         counted = valid & ~(sure & (named == 1))
         impossible = impossible & counted
         if UNIFORM:
-            background = tl.where(background < 1.0, 1.0 - background, 0.0) / unnamed
-        else:
-            background = background * 0.0
+            background = tl.where(total < 1.0, 1.0 - total, 0.0) / unnamed
     if KIND == DISTRIBUTIONS and IGNORES:
         at = addresses(targets.dense, targets.place, row) + tl.cast(ignore_index, tl.int64) * targets.place.class_stride
         class_id = tl.where(wide(tl.load(at, mask=valid, other=0.0)) == 1.0, 1, 0).to(tl.int64)

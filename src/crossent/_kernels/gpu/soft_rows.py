@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 
 from crossent._kernels.gpu.bend import bent, slope_of_bent
-from crossent._kernels.gpu.effective_targets import DISTRIBUTIONS, addresses, read_rows, read_tile, wide
+from crossent._kernels.gpu.effective_targets import CLASS_IDS, DISTRIBUTIONS, addresses, read_rows, read_tile, wide
 from crossent._kernels.gpu.log import log1p
 from crossent._kernels.gpu.narrow import narrow
 from crossent._kernels.gpu.online import difference, joined, nothing_seen, see
@@ -108,10 +108,14 @@ def solve_rows(
     inverse = 1.0 / (1.0 + rest)
     mass = tl.where(impossible, float("nan"), sums.own + sums.others)
     mean_gap = sums.spread * inverse
+    # a class of weight 0 silences its rows, also where they are NaN; soft targets that are all 0 silence infinities alone
+    silent = mass == 0.0
+    if KIND != CLASS_IDS:
+        silent = silent & (rest == rest)
     if outputs.loss is not None:
-        loss = sums.gaps + tl.where(mass == 0.0, 0.0, mass * surprise)
+        loss = sums.gaps + tl.where(silent, 0.0, mass * surprise)
         if PENALIZED:
-            loss = loss + tl.where(mass == 0.0, 0.0, z_loss * mass * lse * lse)
+            loss = loss + tl.where(silent, 0.0, z_loss * mass * lse * lse)
         tl.store(outputs.loss + row, tl.where(counted, loss, 0.0), mask=valid)
     if outputs.lse is not None:
         tl.store(outputs.lse + row, tl.where(counted, lse, 0.0), mask=valid)
@@ -128,10 +132,13 @@ def solve_rows(
         u, v, s, h = read_upstream(upstream, row)
         still = ((u == 0.0) & (v == 0.0) & (s == 0.0) & (h == 0.0)) | ~counted
         if PENALIZED:
-            v = v + tl.where(u * mass == 0.0, 0.0, 2.0 * z_loss * u * mass * lse)
+            v = v + tl.where(silent | (u == 0.0), 0.0, 2.0 * z_loss * u * mass * lse)
         k = u * mass + v
-        away = tl.where(k == 0.0, 0.0, k * rest * inverse)
-        at_place = tl.where(rest > 1.0, k * inverse - u * sums.own, v + u * sums.others - away)
+        scale = k / (1.0 + rest)
+        if KIND == CLASS_IDS:
+            scale = tl.where(k == 0.0, 0.0, scale)
+        away = tl.where(scale == 0.0, 0.0, scale * rest)
+        at_place = tl.where(rest > 1.0, scale - u * sums.own, v + u * sums.others - away)
         into = addresses(gradient, gradient_place, row)[:, None]
         tl.debug_barrier()  # no warp may write where another still reads
         for start in range(0, classes, CLASSES):
@@ -149,12 +156,12 @@ def solve_rows(
             e = tl.exp(d)
             if DOUBLE:
                 e = e + e * lost
-            p = e * inverse[:, None]
-            slope = tl.where(k[:, None] == 0.0, 0.0, k[:, None] * p) - u[:, None] * y
+            slope = tl.where(scale[:, None] == 0.0, 0.0, scale[:, None] * e) - u[:, None] * y
             slope = tl.where(is_place, at_place[:, None], slope)
             if WITH_TARGET_LOGIT:
                 slope = slope + s[:, None] * t
             if WITH_ENTROPY:
+                p = e * inverse[:, None]
                 slope = slope + tl.where(p == 0.0, 0.0, h[:, None] * p * (-d - mean_gap[:, None]))
             if CAPPED or HEATED:
                 slope = slope * slope_of_bent(x, softcap, temperature, CAPPED, HEATED)
