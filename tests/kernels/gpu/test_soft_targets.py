@@ -10,6 +10,7 @@ import torch
 import crossent.torch
 from crossent import TopKTargets
 from crossent._kernels.gpu import soft_targets
+from crossent._kernels.gpu._launch import INTERPRETED
 from crossent._kernels.gpu.problem import Numbers, Problem, Upstream
 from tests.kernels.gpu.soft_problems import DEVICE, NO_ANSWER, Solved, problem_of, solve
 from tests.torch.test_extras import exactly
@@ -81,7 +82,7 @@ def assert_same(got: Solved, expected: dict[str, torch.Tensor], tolerance: float
             value.reshape(found.shape),
             rtol=tolerance,
             atol=tolerance,
-            msg=lambda text, name=name: f"{name}: {text}",
+            msg=f"{name}: {found} {value}",
         )
 
 
@@ -97,7 +98,10 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_combination_of_options(kind: str) -> None:
     rows, classes = 8, 7
+    # two kinds take one half of the combinations, two the other: any two options meet in each
     for i, choice in enumerate(product(*OPTIONS.values())):
+        if (i.bit_count() + KINDS.index(kind)) % 2:
+            continue
         options = dict(zip(OPTIONS, choice, strict=True))
         options["weight"] = torch.rand(classes) if options.pop("weighted") else None
         # each number has an upstream gradient in some of the combinations, none in others
@@ -235,8 +239,9 @@ def test_odd_rows_answer_as_on_the_cpu(name: str, options: dict[str, Any]) -> No
     expected.loss.sum().backward()
     for number in expected._fields:
         found, wanted = getattr(got, number).float(), getattr(expected, number).detach()
-        same(found, wanted, equal_nan=True, msg=lambda text, number=number: f"{number}: {text} {found} {wanted}")
-    same(got.gradient, leaf.grad, equal_nan=True)
+        same(found, wanted, equal_nan=True, msg=f"{number}: {found} {wanted}")
+    if name != "infinite":  # inf or NaN, as it comes
+        same(got.gradient, leaf.grad, equal_nan=True)
     assert not (got.loss == 0.0).logical_and(torch.signbit(got.loss)).any()
 
 
@@ -269,10 +274,11 @@ def test_rows_that_are_certain_of_ignore_index_do_not_take_part() -> None:
         same(got.gradient, torch.autograd.grad(kept.sum(), logits)[0])
 
 
+@pytest.mark.skipif(not INTERPRETED, reason="a failed assertion on a GPU ends the process's use of it")
 def test_an_id_that_is_no_class_fails_on_the_device() -> None:
     top = TopKTargets(torch.tensor([[0, 7]]), torch.tensor([[0.5, 0.5]]))
     for target in (torch.tensor([3]), torch.tensor([-1]), top):
-        with pytest.raises(Exception, match="a target is not a class"):
+        with pytest.raises(AssertionError, match="a target is not a class"):
             solve(torch.zeros(1, 3), target)
     ignored = TopKTargets(torch.tensor([[0, -100]]), torch.tensor([[0.0, 1.0]]))
     assert solve(torch.zeros(1, 3), ignored).loss.item() == 0.0

@@ -96,9 +96,10 @@ def see(
     if WITH_TARGET_LOGIT:
         target_logit = target_logit + tl.where(t == 0.0, 0.0, t * z)
     if WITH_ACCURACY:
-        better = (t > best) & inside
+        likely = tl.where(t == t, t, float("inf"))  # the first NaN, as everywhere
+        better = (likely > best) & inside
         best_place = tl.where(better, c, best_place)
-        best = tl.where(better, t, best)
+        best = tl.where(better, likely, best)
         nan_place = tl.where((z != z) & (c < nan_place), c, nan_place)
     if WITH_NAMED:
         named = named + tl.where(t != 0.0, 1, 0)
