@@ -303,7 +303,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         given = {name: of_row for name, of_row in zip(ctx.names, of_numbers, strict=True) if of_row is not None}
         if torch.is_grad_enabled() or any(map(is_batched, (upstream, *given.values()))):
             tensors = (hidden, linear_weight, linear_bias)
-            return (*_composed(tensors, target, weight, sample_weight, ctx, upstream, given), None, None, None, None)
+            return (*composed(tensors, target, weight, sample_weight, ctx, upstream, given), None, None, None, None)
         scale = 1.0
         if made is not None:
             scale = 0.0 if upstream is None else float(upstream) * ctx.later
@@ -322,7 +322,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         return (*results, None, None, None, None)
 
 
-def _composed(
+def composed(
     tensors: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None],
     target: Any,
     weight: torch.Tensor | None,
@@ -343,6 +343,7 @@ def _composed(
             target,
             weight,
             reduction=settings.reduction,
+            ignore_index=settings.ignore_index,
             label_smoothing=settings.label_smoothing,
             z_loss=extras.z_loss,
             softcap=extras.softcap,

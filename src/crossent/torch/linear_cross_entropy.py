@@ -15,6 +15,7 @@ from crossent.torch import _extended, _shards
 from crossent.torch._arguments import (
     FLOATS,
     SMALL_INTEGERS,
+    TENSORS,
     check_tensors,
     is_differentiated,
     is_plain,
@@ -26,6 +27,8 @@ from crossent.torch._linear import LinearCrossEntropy, Wish
 from crossent.torch._rows import Settings, counted_rows
 from crossent.torch._total import exactly
 from crossent.torch.softmax_cross_entropy import cross_entropy
+
+DEVICES = {"cuda"}
 
 
 def linear_cross_entropy(
@@ -165,16 +168,22 @@ def linear_cross_entropy(
         options |= {"z_loss": z_loss, "softcap": softcap, "temperature": temperature, "returns": extras.returns}
         options |= {"sample_weight": weights, "denominator": denominator}
         return _through_logits(hidden, linear_weight, linear_bias, target, weight, options)
-    loss_dtype = hidden.dtype
-    if torch.is_autocast_enabled("cpu") and hidden.dtype != torch.float64:
+    loss_dtype, device = hidden.dtype, hidden.device
+    if torch.is_autocast_enabled(device.type) and hidden.dtype != torch.float64:
         # what torch.nn.functional.linear does there, and its loss is float32
-        dtype, loss_dtype = torch.get_autocast_dtype("cpu"), torch.float32
+        dtype, loss_dtype = torch.get_autocast_dtype(device.type), torch.float32
         hidden, linear_weight = hidden.to(dtype), linear_weight.to(dtype)
         linear_bias = None if linear_bias is None else linear_bias.to(dtype)
     _check(hidden, linear_weight, target, linear_bias, weight)
     settings = Settings(1, reduction, ignore_index, check_smoothing(label_smoothing), loss_dtype)
-    budget = memory_budget_bytes() if memory_budget is None else check_count("memory_budget", memory_budget)
-    wish = Wish(settings, extras, budget, own_denominator, eps, torch.is_grad_enabled(), process_group)
+    budget = None if memory_budget is None else check_count("memory_budget", memory_budget)
+    wish = Wish(settings, extras, budget or 0, own_denominator, eps, torch.is_grad_enabled(), process_group)
+    if device.type in DEVICES and process_group is None:
+        from crossent.torch import _gpu_linear  # here, as Triton takes its time to load
+
+        wish = replace(wish, budget_bytes=budget or _gpu_linear.budget_bytes(device))
+        return _gpu_linear.linear_loss(hidden, linear_weight, linear_bias, target, weight, weights, wish)
+    wish = replace(wish, budget_bytes=budget or memory_budget_bytes())
     return _solve(hidden, linear_weight, linear_bias, target, weight, weights, wish)
 
 
@@ -313,7 +322,13 @@ def _readable(
     if is_differentiated(weight) or (not top_k and is_differentiated(target)):
         return False
     tensors = (hidden, linear_weight, None if top_k else target, linear_bias, weight)
-    return all(is_plain(tensor) for tensor in tensors if tensor is not None)
+    return all(is_plain(tensor) or _is_plain_on_gpu(tensor) for tensor in tensors if tensor is not None)
+
+
+def _is_plain_on_gpu(tensor: torch.Tensor) -> bool:
+    """Say whether the kernels of the GPU can read a tensor where it lies."""
+    on_gpu = type(tensor) in TENSORS and tensor.device.type in DEVICES
+    return on_gpu and tensor.layout is torch.strided and not tensor.is_neg()
 
 
 def _check_devices(

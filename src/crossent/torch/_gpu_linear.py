@@ -1,0 +1,314 @@
+"""The linear head on the GPU, chunk by chunk: a product gives the logits of some rows, the row kernel turns them into their gradient
+where they lie, two more take it on. Nobody waits for the device.
+
+6 N D V operations, by torch's own products. A chunk is as many rows as the budget holds: the fewer chunks, the less the
+weight's gradient, which every chunk is added to, is read and written. At N = 8192, D = 2304, V = 256000 in bfloat16, beyond
+inputs and their gradients: 0.72 GB for the logits of 1408 rows, 1.18 GB for the sums of the weight's gradient (_gpu_sums.py).
+To make each class's gradient at once, without sums over chunks, would take the logits a second time, a third more operations.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from crossent._kernels.gpu import exact_sum, softmax_cross_entropy
+from crossent._kernels.gpu.problem import CLASS_IDS, DISTRIBUTIONS, TOP_K, Numbers, Problem, Upstream
+from crossent.arrays.targets import TopKTargets
+from crossent.torch import _extended, _rows
+from crossent.torch._arguments import is_batched, is_differentiated
+from crossent.torch._extras import DIFFERENTIABLE, with_returns
+from crossent.torch._gpu_sums import Sums, wide_dtype
+from crossent.torch._linear import Wish, composed
+from crossent.torch._total import exactly
+
+# Logits, unless the caller says otherwise: six chunks of the head above. Less on small devices, 1/64 of their memory.
+_MOST_BYTES, _OF_MEMORY = 704 * 2**20, 64
+# Rows of a chunk and strides of logits are multiples of these where that costs nothing: products of matrices go by such tiles,
+# and leave their fast paths where a row does not begin at 16 bytes.
+_TILE_ROWS, _ALIGNED = 128, 64
+
+
+def budget_bytes(device: torch.device) -> int:
+    """Return how many bytes of logits are held unless the caller says."""
+    if device.type != "cuda":
+        return _MOST_BYTES
+    return min(_MOST_BYTES, int(torch.cuda.get_device_properties(device).total_memory) // _OF_MEMORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Targets of rows, on the device."""
+
+    kind: int
+    ids: torch.Tensor | None  # (rows,) or (rows, k)
+    probs: torch.Tensor | None  # (rows, classes) or (rows, k)
+    uniform_rest: bool = False
+
+    def rows(self, these: slice) -> "Targets":
+        """Return those of some rows."""
+        ids, probs = (None if tensor is None else tensor[these] for tensor in (self.ids, self.probs))
+        return Targets(self.kind, ids, probs, self.uniform_rest)
+
+    def counted(self, settings: _rows.Settings) -> torch.Tensor | None:
+        """Return which rows take part, or None for all."""
+        if self.kind != TOP_K:
+            target = self.ids if self.kind == CLASS_IDS else self.probs
+            return _rows.counted_rows(target, settings)
+        assert self.ids is not None  # as the kind says
+        assert self.probs is not None
+        certain = ((self.ids == settings.ignore_index) & (self.probs == 1.0)).any(1)
+        return ~(certain & ((self.probs != 0.0).sum(1) == 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a linear head is given."""
+
+    hidden: torch.Tensor  # (rows, features)
+    linear_weight: torch.Tensor  # (classes, features)
+    linear_bias: torch.Tensor | None  # (classes,)
+    targets: Targets
+    weight: torch.Tensor | None  # (classes,)
+    wish: Wish
+
+    def logits_room(self) -> torch.Tensor:
+        """Return memory for the logits of as many rows as the budget holds, in chunks of about one size."""
+        rows, classes = len(self.hidden), len(self.linear_weight)
+        stride = -(-classes // _ALIGNED) * _ALIGNED
+        most = max(1, min(self.wish.budget_bytes // (stride * self.hidden.dtype.itemsize), rows))
+        even = -(-rows // -(-rows // most))
+        whole_tiles = -(-even // _TILE_ROWS) * _TILE_ROWS
+        step = whole_tiles if whole_tiles <= most else even
+        return torch.empty(step, stride, dtype=self.hidden.dtype, device=self.hidden.device)[:, :classes]
+
+    def problem(self, logits: torch.Tensor, these: slice) -> Problem:
+        """Return what the row kernel is asked for some rows."""
+        targets, settings, extras = self.targets.rows(these), self.wish.settings, self.wish.extras
+        return Problem(
+            logits,
+            1,
+            targets.kind,
+            targets.ids,
+            targets.probs,
+            uniform_rest=targets.uniform_rest,
+            class_weight=self.weight,
+            ignore_index=settings.ignore_index,
+            label_smoothing=settings.label_smoothing,
+            softcap=extras.softcap,
+            temperature=extras.temperature,
+            z_loss=extras.z_loss,
+        )
+
+
+class Gradients:
+    """The gradients that are wanted of hidden states, weight and bias, while rows are added."""
+
+    def __init__(self, head: Head, wanted: tuple[bool, bool, bool]) -> None:
+        hidden, weight = head.hidden, head.linear_weight
+        wide = wide_dtype(hidden.dtype)
+        self.hidden = torch.empty_like(hidden, memory_format=torch.contiguous_format) if wanted[0] else None
+        self.linear_weight = Sums(weight) if wanted[1] else None
+        self.linear_bias = torch.zeros(len(weight), dtype=wide, device=weight.device) if wanted[2] else None
+
+    def add(self, head: Head, these: slice, of_logits: torch.Tensor) -> None:
+        """Take the gradient of some rows' logits to hidden states, weight and bias."""
+        if self.hidden is not None:
+            torch.mm(of_logits, head.linear_weight, out=self.hidden[these])
+        if self.linear_weight is not None:
+            hidden, counted = head.hidden[these], head.targets.rows(these).counted(head.wish.settings)
+            if counted is not None:  # 0 times what an ignored row holds need not be 0
+                hidden = torch.where(counted[:, None], hidden, 0.0)
+            self.linear_weight.add(of_logits, hidden)
+        if self.linear_bias is not None:
+            self.linear_bias += of_logits.sum(0, dtype=self.linear_bias.dtype)
+
+    def finish(self, scale: torch.Tensor | None, dtype: torch.dtype) -> list[torch.Tensor | None]:
+        """Return the gradients times a scale, () on the device."""
+        hidden, bias = self.hidden, self.linear_bias
+        if scale is not None and hidden is not None:
+            hidden.copy_(hidden.to(wide_dtype(dtype)) * scale)
+        if bias is not None:
+            bias = (bias if scale is None else bias * scale).to(dtype)
+        return [hidden, None if self.linear_weight is None else self.linear_weight.finish(scale), bias]
+
+
+def solve(
+    head: Head, names: tuple[str, ...], wanted: tuple[bool, bool, bool], upstream: Upstream | None
+) -> tuple[dict[str, torch.Tensor], Gradients]:
+    """Return numbers of each row, (rows,) float64, and the gradients of what `upstream` says."""
+    rows, device = len(head.hidden), head.hidden.device
+    room = head.logits_room()
+    numbers = {name: torch.zeros(rows, dtype=torch.float64, device=device) for name in names}
+    made = Gradients(head, wanted)
+    for start in range(0, rows, len(room)):
+        these = slice(start, min(start + len(room), rows))
+        hidden, logits = head.hidden[these], room[: these.stop - start]
+        if head.linear_bias is None:
+            torch.mm(hidden, head.linear_weight.t(), out=logits)
+        else:
+            torch.addmm(head.linear_bias, hidden, head.linear_weight.t(), out=logits)
+        filled = Numbers(**{name: of_rows[these] for name, of_rows in numbers.items() if name != "dropped_mass"})
+        own = None if upstream is None else _rows_of(upstream, these)
+        softmax_cross_entropy.solve(head.problem(logits, these), filled, own, logits if any(wanted) else None)
+        if any(wanted):
+            made.add(head, these, logits)
+    return numbers, made
+
+
+def _rows_of(upstream: Upstream, these: slice) -> Upstream:
+    names = ("loss", "lse", "entropy", "target_logit")
+    own = {name: None if getattr(upstream, name) is None else getattr(upstream, name)[these] for name in names}
+    return Upstream(factor=upstream.factor, **own)
+
+
+class GpuLinearCrossEntropy(torch.autograd.Function):
+    """The reduced loss of a head, then the numbers of each row; gradients are made with the loss where it is a scalar."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        linear_weight: torch.Tensor,
+        linear_bias: torch.Tensor | None,
+        ids: torch.Tensor | None,
+        probs: torch.Tensor | None,
+        weight: torch.Tensor | None,
+        sample_weight: torch.Tensor | None,
+        target: TopKTargets | None,
+        wish: Wish,
+    ) -> tuple[torch.Tensor, ...]:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(hidden, linear_weight, linear_bias, ids, probs, weight, sample_weight)
+        ctx.wish, ctx.top_k, ctx.made, ctx.names = wish, target, None, wish.extras.returns
+        settings, scalar = wish.settings, wish.settings.reduction != "none"
+        head = _head(hidden, linear_weight, linear_bias, ids, probs, weight, target, wish)
+        ctx.own = None if sample_weight is None else sample_weight.double()
+        denominator = _denominator(head, ctx.own) if settings.reduction == "mean" else None
+        one = torch.ones((), dtype=torch.float64, device=hidden.device)
+        ctx.inverse = one if denominator is None else torch.where(denominator == 0.0, 0.0, 1.0 / denominator)
+        # numbers that are differentiated bring upstream gradients of their own: then all is made in backward
+        wanted = (False, False, False)
+        if wish.with_gradients and scalar and not any(name in DIFFERENTIABLE for name in ctx.names):
+            wanted = tuple(ctx.needs_input_grad[:3])
+        # float16 is divided where the upstream gradient is known: a scaled loss is to keep it from vanishing
+        ctx.later = ctx.inverse if hidden.dtype == torch.float16 else None
+        upstream = Upstream(loss=ctx.own, factor=one if ctx.later is not None else ctx.inverse) if any(wanted) else None
+        numbers, made = solve(head, ("loss", *ctx.names), wanted, upstream)
+        ctx.made = made if any(wanted) else None
+        losses = numbers["loss"] if ctx.own is None else _extended.weighted(numbers["loss"], ctx.own)
+        if scalar:
+            losses = exact_sum.total(losses)
+            losses = losses if denominator is None else losses / denominator
+        ctx.mark_non_differentiable(*(numbers[name] for name in ctx.names if name not in DIFFERENTIABLE))
+        return losses.to(settings.loss_dtype), *(numbers[name] for name in ctx.names)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor | None, *of_numbers: torch.Tensor | None) -> tuple[Any, ...]:
+        hidden, linear_weight, linear_bias, ids, probs, weight, sample_weight = ctx.saved_tensors
+        made, ctx.made = ctx.made, None  # handed on as they are: a second backward makes them anew
+        given = {name: of_row for name, of_row in zip(ctx.names, of_numbers, strict=True) if of_row is not None}
+        if torch.is_grad_enabled() or any(map(is_batched, (upstream, *given.values()))):
+            tensors = (hidden, linear_weight, linear_bias)
+            target = ctx.top_k if ctx.top_k is not None else probs if ids is None else ids
+            return (*composed(tensors, target, weight, sample_weight, ctx, upstream, given), *(None,) * 6)
+        upstream = hidden.new_zeros((), dtype=torch.float64) if upstream is None else upstream.double()
+        if made is not None:
+            scale = upstream if ctx.later is None else upstream * ctx.later
+            return (*made.finish(scale, hidden.dtype), *(None,) * 6)
+        factor, of_loss = ctx.inverse, ctx.own
+        if upstream.dim():
+            of_loss = upstream if of_loss is None else upstream * of_loss
+        else:
+            factor = factor * upstream
+        of_others = {name: of_row.double().contiguous() for name, of_row in given.items()}
+        own = Upstream(None if of_loss is None else of_loss.contiguous(), factor, **of_others)
+        head = _head(hidden, linear_weight, linear_bias, ids, probs, weight, ctx.top_k, ctx.wish)
+        made = solve(head, (), tuple(ctx.needs_input_grad[:3]), own)[1]
+        return (*made.finish(None, hidden.dtype), *(None,) * 6)
+
+
+def _head(
+    hidden: torch.Tensor,
+    linear_weight: torch.Tensor,
+    linear_bias: torch.Tensor | None,
+    ids: torch.Tensor | None,
+    probs: torch.Tensor | None,
+    weight: torch.Tensor | None,
+    top_k: TopKTargets | None,
+    wish: Wish,
+) -> Head:
+    kind = DISTRIBUTIONS if ids is None else CLASS_IDS if probs is None else TOP_K
+    targets = Targets(kind, ids, probs, uniform_rest=top_k is not None and top_k.rest == "uniform")
+    return Head(hidden, linear_weight, linear_bias, targets, weight, wish)
+
+
+def _denominator(head: Head, sample_weight: torch.Tensor | None) -> torch.Tensor:
+    """Return what a mean divides by, () float64."""
+    device, given = head.hidden.device, head.wish.denominator
+    if given is not None:
+        if isinstance(given, torch.Tensor):
+            return given.to(device, torch.float64, non_blocking=True)
+        return torch.full((), given, dtype=torch.float64, device=device)
+    weights = _row_weights(head.targets, head.weight, sample_weight, head.wish.settings, head.hidden)
+    return exact_sum.total(weights)
+
+
+def _row_weights(
+    targets: Targets,
+    weight: torch.Tensor | None,
+    sample_weight: torch.Tensor | None,
+    settings: _rows.Settings,
+    hidden: torch.Tensor,
+) -> torch.Tensor:
+    """Return what each row adds to what a mean divides by, (rows,) float64."""
+    counted = targets.counted(settings)
+    weights = torch.ones(len(hidden), dtype=torch.float64, device=hidden.device)
+    if weight is not None and targets.kind == CLASS_IDS:
+        assert targets.ids is not None  # as the kind says
+        weights = weight.double().index_select(0, targets.ids.clamp(0, len(weight) - 1))
+    if sample_weight is not None:
+        weights = weights * sample_weight.double()
+    return weights if counted is None else torch.where(counted, weights, 0.0)
+
+
+def linear_loss(
+    hidden: torch.Tensor,
+    linear_weight: torch.Tensor,
+    linear_bias: torch.Tensor | None,
+    target: torch.Tensor | TopKTargets,
+    weight: torch.Tensor | None,
+    sample_weight: torch.Tensor | None,
+    wish: Wish,
+) -> Any:
+    """Return the loss of checked tensors of one device."""
+    leading, device, settings = hidden.shape[:-1], hidden.device, wish.settings
+    rows = hidden.reshape(-1, hidden.shape[-1])
+    ids = probs = top_k = None
+    if isinstance(target, TopKTargets):
+        shape = torch.Size((*leading, len(linear_weight)))
+        _extended.check_top_k(target, shape, replace(settings, class_axis=len(leading)))
+        top_k = _extended.flat_rows(target)
+        ids = torch.as_tensor(top_k.ids.astype("int64")).to(device, non_blocking=True)
+        probs = torch.as_tensor(top_k.probs).to(device, non_blocking=True)
+    elif target.is_floating_point():
+        probs = target.detach().reshape(len(rows), len(linear_weight))
+    else:
+        ids = target.reshape(-1).contiguous()
+    weights = None if sample_weight is None else sample_weight.reshape(-1)
+    weight = None if weight is None else weight.detach().contiguous()
+    # weights that are differentiated multiply outside: the rows' losses are their gradient
+    outside = is_differentiated(weights)
+    inner = replace(wish, settings=replace(settings, reduction="none", loss_dtype=torch.float64)) if outside else wish
+    loss, *found = GpuLinearCrossEntropy.apply(
+        rows, linear_weight, linear_bias, ids, probs, weight, None if outside else weights, top_k, inner
+    )
+    if outside:
+        denominator: Any = wish.denominator
+        if denominator is None and settings.reduction == "mean":
+            targets = _head(rows, linear_weight, None, ids, probs, weight, top_k, wish).targets
+            denominator = exactly(_row_weights(targets, weight, weights, settings, rows), "sum", 1.0)
+        loss = _extended.reduced(loss, weights, denominator, settings)
+    dtype = torch.promote_types(settings.loss_dtype, torch.float32)
+    numbers = {name: value.to(dtype).reshape(leading) for name, value in zip(wish.extras.returns, found, strict=True)}
+    return with_returns(loss.reshape(leading) if settings.reduction == "none" else loss, numbers, wish.extras)

@@ -1,0 +1,390 @@
+"""The linear head as it runs on the GPU, here interpreted: torch's loss of torch's layer, and nothing that waits for the device."""
+
+import itertools
+import sys
+import weakref
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import crossent
+import crossent.torch
+from crossent._kernels.gpu.problem import Numbers, Problem, Upstream
+from crossent.torch import _gpu_linear, _gpu_sums
+
+ours = crossent.torch.linear_cross_entropy
+door = sys.modules["crossent.torch.linear_cross_entropy"]  # the function of its name hides it
+same = torch.testing.assert_close
+ROWS, FEATURES, CLASSES = 7, 8, 90
+CUDA = torch.cuda.is_available()
+DEVICE = "cuda" if CUDA else "cpu"
+GPU = frozenset({"cpu", "cuda"})
+
+
+@pytest.fixture(autouse=True)
+def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "DEVICES", GPU)
+    torch.manual_seed(0)
+
+
+def head(dtype: torch.dtype = torch.float32, rows: int = ROWS) -> tuple[torch.Tensor, ...]:
+    """Return hidden states, weight, bias."""
+    shapes = (rows, FEATURES), (CLASSES, FEATURES), (CLASSES,)
+    return tuple(torch.randn(shape, device=DEVICE).to(dtype).requires_grad_() for shape in shapes)
+
+
+def ids(rows: int = ROWS) -> torch.Tensor:
+    """Return class ids of rows, the second one ignored."""
+    target = torch.randint(0, CLASSES, (rows,), device=DEVICE)
+    target[1] = -100
+    return target
+
+
+def distributions(dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.softmax(2.0 * torch.randn(ROWS, CLASSES, device=DEVICE), -1).to(dtype)
+
+
+def top_k(rest: str) -> crossent.TopKTargets:
+    named = torch.stack([torch.randperm(CLASSES)[:3] for _ in range(ROWS)])
+    return crossent.TopKTargets(named.numpy(), torch.full((ROWS, 3), 0.25).numpy(), rest=rest)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("soft", [False, True], ids=["ids", "distributions"])
+def test_it_is_torchs_loss_of_torchs_layer(dtype: torch.dtype, soft: bool) -> None:
+    tolerance = {"rtol": 2e-2, "atol": 2e-2} if dtype.itemsize == 2 else {"rtol": 1e-4, "atol": 1e-5}
+    for reduction, full in itertools.product(("mean", "none"), (False, True)):
+        leaves = head(dtype)
+        wide = [leaf.detach().double().requires_grad_() for leaf in leaves]
+        target = distributions(dtype) if soft else ids()
+        weight = torch.rand(CLASSES, device=DEVICE).to(dtype) if full else None
+        options: dict[str, Any] = {"reduction": reduction, "label_smoothing": 0.1 if full else 0.0}
+        loss = ours(
+            *leaves[:2], target, linear_bias=leaves[2] if full else None, weight=weight, memory_budget=2048, **options
+        )
+        logits = F.linear(*wide[: 2 + full])
+        other_weight = None if weight is None else weight.double()
+        expected = F.cross_entropy(logits, target.double() if soft else target, other_weight, **options)
+        assert loss.dtype == dtype
+        same(loss.double(), expected, **tolerance)
+        upstream = torch.randn(loss.shape, device=DEVICE).to(dtype)
+        loss.backward(upstream, retain_graph=True)
+        expected.backward(upstream.double())
+        for leaf, other in zip(leaves[: 2 + full], wide, strict=False):
+            assert leaf.grad is not None
+            assert leaf.grad.dtype == dtype
+            same(leaf.grad.double(), other.grad, **tolerance)
+        first = leaves[1].grad.clone()
+        loss.backward(upstream)
+        same(leaves[1].grad, 2 * first, **tolerance)  # made anew
+
+
+def _ignored_distributions() -> dict[str, Any]:
+    target = distributions()
+    target[2] = F.one_hot(torch.tensor(4), CLASSES)
+    return {"target": target, "ignore_index": 4}
+
+
+OPTIONS: dict[str, Any] = {
+    "plain": dict,
+    "sum": lambda: {"reduction": "sum"},
+    "another ignored class": lambda: {"ignore_index": 3, "target": torch.tensor([3, 1, 2, 3, 4, 5, 6])},
+    "smoothing": lambda: {"label_smoothing": 0.2},
+    "class weights": lambda: {"weight": torch.rand(CLASSES)},
+    "z_loss": lambda: {"z_loss": 0.1},
+    "softcap": lambda: {"softcap": 3.0},
+    "temperature": lambda: {"temperature": 0.7},
+    "row weights": lambda: {"sample_weight": torch.randn(ROWS)},
+    "row weights, summed": lambda: {"sample_weight": torch.randn(ROWS), "reduction": "sum"},
+    "row weights of each row": lambda: {"sample_weight": torch.randn(ROWS), "reduction": "none"},
+    "row and class weights": lambda: {"sample_weight": torch.rand(ROWS), "weight": torch.rand(CLASSES)},
+    "a denominator": lambda: {"denominator": 11.0},
+    "distributions": lambda: {"target": distributions()},
+    "distributions, one ignored": _ignored_distributions,
+    "distributions and row weights": lambda: {"target": distributions(), "sample_weight": torch.rand(ROWS)},
+    "top k": lambda: {"target": top_k("zero")},
+    "top k, the rest even": lambda: {"target": top_k("uniform"), "label_smoothing": 0.1},
+    "all of them": lambda: {
+        "z_loss": 0.1,
+        "softcap": 5.0,
+        "temperature": 1.5,
+        "label_smoothing": 0.1,
+        "weight": torch.rand(CLASSES),
+        "sample_weight": torch.rand(ROWS),
+    },
+}
+RETURNS = ("lse", "entropy", "accuracy", "target_logit", "dropped_mass")
+
+
+def answer(tensors: tuple[torch.Tensor, ...], options: dict[str, Any], budget: int) -> tuple[Any, list[torch.Tensor]]:
+    """Return what a call returns, and the gradients of hidden states, weight and bias."""
+    leaves = [tensor.detach().clone().requires_grad_() for tensor in tensors]
+    options = dict(options)
+    target = options.pop("target", None)
+    found = ours(*leaves[:2], target, linear_bias=leaves[2], memory_budget=budget, **options)
+    loss = found.loss if options.get("returns") else found
+    total = (loss * torch.linspace(0.5, 2.0, loss.numel(), device=loss.device).reshape(loss.shape)).sum()
+    if options.get("returns"):
+        total = total + (found.lse * 0.3 - found.entropy * 0.2 + found.target_logit * 0.1).sum()
+    return found, list(torch.autograd.grad(total, leaves))
+
+
+@pytest.mark.skipif(CUDA, reason="2026-11-30: compares with the CPU's path, of the same tensors")
+@pytest.mark.parametrize("returns", [(), RETURNS], ids=["loss", "returns"])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_is_the_cpus(name: str, returns: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"target": ids(), "returns": returns} | OPTIONS[name]()
+    tensors = head()
+    found, got = answer(tensors, options, 3 * 128 * 4)
+    monkeypatch.setattr(door, "DEVICES", frozenset({"cuda"}))
+    expected, wanted = answer(tensors, options, 3 * 128 * 4)
+    same(found, expected, rtol=1e-5, atol=1e-6)
+    same(got, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_row_weights_have_a_gradient(reduction: str) -> None:
+    hidden, weight, _ = head(torch.float64)
+    target, class_weight = ids(), torch.rand(CLASSES, dtype=torch.float64, device=DEVICE)
+    weights = torch.rand(ROWS, dtype=torch.float64, device=DEVICE).requires_grad_()
+    loss = ours(hidden, weight, target, weight=class_weight, sample_weight=weights, reduction=reduction)
+    of_rows = F.cross_entropy(hidden @ weight.t(), target, class_weight, reduction="none") * weights
+    shares = torch.where(target == -100, 0.0, class_weight[target.clamp(min=0)]) * weights
+    expected = {"mean": of_rows.sum() / shares.sum(), "sum": of_rows.sum(), "none": of_rows}[reduction]
+    same(loss, expected)
+    inputs = (hidden, weight, weights)
+    same(torch.autograd.grad(loss.sum(), inputs), torch.autograd.grad(expected.sum(), inputs))
+
+
+def test_any_budget_gives_the_same_loss_and_sums_to_a_rounding() -> None:
+    tensors, options = head(torch.float64, 20), {"target": ids(20)}
+    found = [answer(tensors, options, budget) for budget in (1, 5 * 128 * 8, 2**30)]
+    for (loss, gradients), (other, others) in itertools.combinations(found, 2):
+        same(loss, other, rtol=1e-14, atol=0.0)
+        same(gradients, others, rtol=1e-12, atol=1e-15)
+
+
+def test_the_same_call_gives_the_same_bits() -> None:
+    tensors, options = head(torch.bfloat16), {"target": ids(), "sample_weight": torch.rand(ROWS, device=DEVICE)}
+    (loss, gradients), (other, others) = (answer(tensors, options, 4096) for _ in range(2))
+    assert torch.equal(loss, other)
+    assert all(map(torch.equal, gradients, others))
+
+
+def test_what_ignored_rows_hold_reaches_nobody() -> None:
+    hidden, weight, bias = head()
+    target = ids()
+    with torch.no_grad():
+        hidden[1] = torch.nan
+    loss = ours(hidden, weight, target, linear_bias=bias)
+    loss.backward()
+    kept = torch.arange(ROWS, device=DEVICE) != 1
+    same(loss, F.cross_entropy(F.linear(hidden[kept], weight, bias), target[kept]))
+    assert all(leaf.grad is not None and leaf.grad.isfinite().all() for leaf in (weight, bias))
+    assert hidden.grad is not None
+    assert not hidden.grad[1].any()
+    assert ours(hidden, weight, torch.full((ROWS,), -100, device=DEVICE)).isnan()
+
+
+def test_without_rows_and_with_one_class() -> None:
+    hidden, weight, bias = head()
+    none = ours(hidden[:0], weight, ids()[:0], linear_bias=bias, reduction="sum")
+    assert none == 0.0
+    loss = ours(hidden, weight[:1], torch.zeros(ROWS, dtype=torch.long, device=DEVICE))
+    assert loss == 0.0
+    assert not torch.autograd.grad(loss, weight)[0].any()
+
+
+def test_only_the_gradients_that_are_asked_for() -> None:
+    hidden, weight, bias = head()
+    target = ids()
+    expected = F.cross_entropy(F.linear(hidden, weight, bias), target)
+    for chosen in ([hidden], [weight], [bias], [weight, bias]):
+        own = [
+            tensor.detach().requires_grad_(any(tensor is one for one in chosen)) for tensor in (hidden, weight, bias)
+        ]
+        loss = ours(*own[:2], target, linear_bias=own[2])
+        got = torch.autograd.grad(loss, [tensor for tensor in own if tensor.requires_grad])
+        same(got, torch.autograd.grad(expected, chosen, retain_graph=True))
+    with torch.no_grad():
+        assert ours(hidden, weight, target, linear_bias=bias).grad_fn is None
+
+
+def test_second_derivatives_go_through_logits_that_are_held() -> None:
+    leaves = [tensor.detach().double().requires_grad_() for tensor in head()]
+    target = ids()
+
+    def loss(*tensors: torch.Tensor) -> Any:
+        return ours(*tensors[:2], target, linear_bias=tensors[2])
+
+    def torchs(*tensors: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(F.linear(*tensors), target)
+
+    found, expected = (torch.autograd.grad(f(*leaves), leaves, create_graph=True) for f in (loss, torchs))
+    same(found, expected)
+    seconds = [torch.autograd.grad(sum((g**2).sum() for g in first), leaves) for first in (found, expected)]
+    same(*seconds)
+
+
+def test_a_causal_model_predicts_what_comes_later() -> None:
+    hidden, weight, _ = head()
+    states, target = hidden[:6].reshape(2, 3, FEATURES), ids()[:6].reshape(2, 3)
+    expected = F.cross_entropy((states[:, :2] @ weight.t()).reshape(4, CLASSES), target[:, 1:].reshape(4))
+    loss = ours(states, weight, target, shift=1)
+    same(loss, expected)
+    same(torch.autograd.grad(loss, weight), torch.autograd.grad(expected, weight))
+
+
+def test_autocast_multiplies_in_halves_and_returns_float32() -> None:
+    hidden, weight, bias = head()
+    target = ids()
+    with torch.autocast(DEVICE, dtype=torch.bfloat16):
+        loss = ours(hidden, weight, target, linear_bias=bias)
+        expected = F.cross_entropy(F.linear(hidden, weight, bias).float(), target)
+    assert loss.dtype == torch.float32
+    same(loss, expected, rtol=1e-2, atol=1e-2)
+    leaves = (hidden, weight, bias)
+    same(torch.autograd.grad(loss, leaves), torch.autograd.grad(expected, leaves), rtol=2e-2, atol=2e-2)
+
+
+def test_a_scaled_float16_loss_keeps_what_would_vanish() -> None:
+    """Divided by the number of rows first, small entries of the logits' gradient would be 0 in float16."""
+    hidden, weight, _ = head(torch.float16, 600)
+    target = torch.randint(0, CLASSES, (600,), device=DEVICE)
+    scale = 2.0**12
+    (ours(hidden, weight, target).float() * scale).backward()
+    wide = [tensor.detach().double().requires_grad_() for tensor in (hidden, weight)]
+    (F.cross_entropy(wide[0] @ wide[1].t(), target) * scale).backward()
+    for leaf, other in zip((hidden, weight), wide, strict=True):
+        assert leaf.grad is not None
+        assert other.grad is not None
+        assert (leaf.grad - other.grad).norm() < 5e-3 * other.grad.norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
+@pytest.mark.parametrize("classes", [1, 7, 8, 17, 5003])
+def test_sums_are_float32_and_rounded_once(dtype: torch.dtype, classes: int) -> None:
+    sums = _gpu_sums.Sums(torch.empty(classes, 6, dtype=dtype, device=DEVICE))
+    expected = torch.zeros(classes, 6, dtype=torch.float64, device=DEVICE)
+    for _ in range(40):
+        left, right = (torch.randn(shape, device=DEVICE).to(dtype) for shape in ((3, classes), (3, 6)))
+        sums.add(left, right)
+        expected += left.t().double() @ right.double()
+    found = sums.finish(torch.tensor(0.37, dtype=torch.float64, device=DEVICE))
+    assert found.dtype == dtype
+    same(found.double(), expected * 0.37, rtol=torch.finfo(dtype).eps / 2 + 1e-5, atol=1e-5)
+
+
+class NoSync(TorchDispatchMode):
+    """Raises at what waits for the device, or goes to another one."""
+
+    WAITING = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select", "unique", "item")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        assert name not in self.WAITING, name
+        if name == "_to_copy":
+            wanted = (kwargs or {}).get("device")
+            assert wanted is None or torch.device(wanted).type == args[0].device.type
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dispatch modes record what is done, and such calls go to operators; here one only watches."""
+    for module in (door, sys.modules["crossent.torch._total"]):
+        monkeypatch.setattr(module, "is_traced", lambda: False)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_nothing_waits_for_the_device(name: str, untraced: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors, options = head(torch.bfloat16), {"target": ids()} | OPTIONS[name]()
+
+    def solve(problem: Problem, numbers: Numbers, upstream: Upstream | None, gradient: torch.Tensor | None) -> None:
+        """The interpreter itself reads tensors back: the kernels are left out."""
+
+    monkeypatch.setattr(_gpu_linear.softmax_cross_entropy, "solve", solve)
+    monkeypatch.setattr(_gpu_linear.exact_sum, "total", lambda values: values.sum())
+    for reduction in (options.get("reduction", "mean"), "none"):
+        if reduction == "none" and "denominator" in options:
+            continue
+        with NoSync():
+            answer(tensors, options | {"reduction": reduction}, 2048)
+
+
+class Held(TorchDispatchMode):
+    """Counts the bytes of storages that are alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        results = func(*args, **(kwargs or {}))
+        given = {one.untyped_storage()._cdata for one in args if isinstance(one, torch.Tensor)}
+        for result in results if isinstance(results, (tuple, list)) else [results]:
+            if isinstance(result, torch.Tensor) and result.untyped_storage()._cdata not in given | self._known:
+                self._take(result.untyped_storage())
+        return results
+
+    def _take(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        self._known.add(key)
+        self.now += size
+        self.most = max(self.most, self.now)
+
+        def drop() -> None:
+            self._known.discard(key)
+            self.now -= size
+
+        weakref.finalize(storage, drop)
+
+
+@pytest.mark.parametrize(("budget", "bound"), [(None, 1.95e9), (256 * 2**20, 1.48e9)], ids=["default", "256 MB"])
+def test_memory_at_the_size_of_a_large_head(
+    budget: int | None, bound: float, untraced: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond inputs and their gradients, counted on shapes alone: logits of a chunk, and the sums of half of the classes."""
+    monkeypatch.setattr(door, "DEVICES", frozenset({"meta"}))
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)  # which knows no such device
+    monkeypatch.setattr(_gpu_linear.softmax_cross_entropy, "solve", lambda *_: None)
+    monkeypatch.setattr(_gpu_linear.exact_sum, "total", lambda values: values.sum())
+    rows, features, classes = 8192, 2304, 256000
+    hidden, weight = (
+        torch.empty(n, features, dtype=torch.bfloat16, device="meta", requires_grad=True) for n in (rows, classes)
+    )
+    target = torch.empty(rows, dtype=torch.long, device="meta")
+    held = Held()
+    with held:
+        gradients = torch.autograd.grad(ours(hidden, weight, target, memory_budget=budget), (hidden, weight))
+    own = sum(gradient.nbytes for gradient in gradients)
+    assert own <= held.now < own + 1e6  # and all else has been given back
+    assert 0.5 * bound < held.most - own <= bound
+
+
+def test_chunks_fit_the_budget_in_whole_tiles() -> None:
+    def room(rows: int, classes: int, budget: int) -> torch.Tensor:
+        hidden, weight = (torch.empty(n, 4, dtype=torch.bfloat16, device="meta") for n in (rows, classes))
+        wish: Any = type("Wish", (), {"budget_bytes": budget})
+        return _gpu_linear.Head(hidden, weight, None, None, None, wish).logits_room()  # type: ignore[arg-type]
+
+    assert room(8192, 256000, _gpu_linear.budget_bytes(torch.device("meta"))).shape == (1408, 256000)  # six chunks
+    assert room(7, 50257, 1).shape == (1, 50257)
+    assert room(7, 50257, 2**30).stride() == (50304, 1)  # rows that begin at 128 bytes
+    assert len(room(1000, 1000, 2**20)) == 512
+    assert len(room(8192, 32000, 2**28)) == 4096
+
+
+@pytest.mark.skipif(not CUDA, reason="2026-11-30: asks CUDA itself who waits")
+def test_cuda_says_that_nothing_waits() -> None:
+    tensors, target = head(torch.bfloat16), ids()
+    answer(tensors, {"target": target}, 2048)  # compiled
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        answer(tensors, {"target": target}, 2048)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
