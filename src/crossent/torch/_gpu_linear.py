@@ -14,10 +14,12 @@ import torch
 
 from crossent._kernels.gpu import exact_sum, softmax_cross_entropy
 from crossent._kernels.gpu.problem import CLASS_IDS, DISTRIBUTIONS, TOP_K, Numbers, Problem, Upstream
+from crossent._kernels.gpu.tile_products import Kept, times
 from crossent.arrays.targets import TopKTargets
 from crossent.torch import _extended, _rows
 from crossent.torch._arguments import is_batched, is_differentiated
 from crossent.torch._extras import DIFFERENTIABLE, with_returns
+from crossent.torch._gpu_filter import TileFilter, sizes_of
 from crossent.torch._gpu_sums import Sums, wide_dtype
 from crossent.torch._linear import Wish, composed
 from crossent.torch._total import exactly
@@ -27,6 +29,8 @@ _MOST_BYTES, _OF_MEMORY = 704 * 2**20, 64
 # Rows of a chunk and strides of logits are multiples of these where that costs nothing: products of matrices go by such tiles,
 # and leave their fast paths where a row does not begin at 16 bytes.
 _TILE_ROWS, _ALIGNED = 128, 64
+# The part of the budget that the filter's sums of tiles take: of halves 8 bytes for 128 entries, and twice 8 for 64.
+_FOR_TILES = 6
 
 
 def budget_bytes(device: torch.device) -> int:
@@ -76,7 +80,10 @@ class Head:
         """Return memory for the logits of as many rows as the budget holds, in chunks of about one size."""
         rows, classes = len(self.hidden), len(self.linear_weight)
         stride = -(-classes // _ALIGNED) * _ALIGNED
-        most = max(1, min(self.wish.budget_bytes // (stride * self.hidden.dtype.itemsize), rows))
+        held = self.wish.budget_bytes
+        if self.wish.grad_filter is not None:
+            held -= held // _FOR_TILES
+        most = max(1, min(held // (stride * self.hidden.dtype.itemsize), rows))
         even = -(-rows // -(-rows // most))
         whole_tiles = -(-even // _TILE_ROWS) * _TILE_ROWS
         step = whole_tiles if whole_tiles <= most else even
@@ -111,15 +118,21 @@ class Gradients:
         self.linear_weight = Sums(weight) if wanted[1] else None
         self.linear_bias = torch.zeros(len(weight), dtype=wide, device=weight.device) if wanted[2] else None
 
-    def add(self, head: Head, these: slice, of_logits: torch.Tensor) -> None:
-        """Take the gradient of some rows' logits to hidden states, weight and bias."""
+    def add(self, head: Head, these: slice, of_logits: torch.Tensor, kept: Kept | None) -> None:
+        """Take the gradient of some rows' logits, or some tiles of it, to hidden states and weight, and all of it to the bias."""
         if self.hidden is not None:
-            torch.mm(of_logits, head.linear_weight, out=self.hidden[these])
+            if kept is None:
+                torch.mm(of_logits, head.linear_weight, out=self.hidden[these])
+            else:
+                times(of_logits, kept, head.linear_weight, self.hidden[these])
         if self.linear_weight is not None:
             hidden, counted = head.hidden[these], head.targets.rows(these).counted(head.wish.settings)
             if counted is not None:  # 0 times what an ignored row holds need not be 0
                 hidden = torch.where(counted[:, None], hidden, 0.0)
-            self.linear_weight.add(of_logits, hidden)
+            if kept is None:
+                self.linear_weight.add(of_logits, hidden)
+            else:
+                self.linear_weight.add_tiles(of_logits, kept, hidden)
         if self.linear_bias is not None:
             self.linear_bias += of_logits.sum(0, dtype=self.linear_bias.dtype)
 
@@ -137,10 +150,14 @@ def solve(
     head: Head, names: tuple[str, ...], wanted: tuple[bool, bool, bool], upstream: Upstream | None
 ) -> tuple[dict[str, torch.Tensor], Gradients]:
     """Return numbers of each row, (rows,) float64, and the gradients of what `upstream` says."""
-    rows, device = len(head.hidden), head.hidden.device
+    rows, device, settings = len(head.hidden), head.hidden.device, head.wish.settings
     room = head.logits_room()
     numbers = {name: torch.zeros(rows, dtype=torch.float64, device=device) for name in names}
     made = Gradients(head, wanted)
+    filtering = None
+    if head.wish.grad_filter is not None and (any(wanted) or "dropped_mass" in names):
+        filtering = TileFilter(head.wish.grad_filter, rows, len(head.linear_weight), device)
+    with_lse = filtering is not None and head.wish.extras.z_loss != 0.0
     for start in range(0, rows, len(room)):
         these = slice(start, min(start + len(room), rows))
         hidden, logits = head.hidden[these], room[: these.stop - start]
@@ -148,11 +165,23 @@ def solve(
             torch.mm(hidden, head.linear_weight.t(), out=logits)
         else:
             torch.addmm(head.linear_bias, hidden, head.linear_weight.t(), out=logits)
-        filled = Numbers(**{name: of_rows[these] for name, of_rows in numbers.items() if name != "dropped_mass"})
-        own = None if upstream is None else _rows_of(upstream, these)
-        softmax_cross_entropy.solve(head.problem(logits, these), filled, own, logits if any(wanted) else None)
+        own = {name: of_rows[these] for name, of_rows in numbers.items() if name != "dropped_mass"}
+        if with_lse and "lse" not in own:
+            own["lse"] = torch.empty(len(logits), dtype=torch.float64, device=device)
+        problem, up = head.problem(logits, these), None if upstream is None else _rows_of(upstream, these)
+        out = logits if any(wanted) or filtering is not None else None
+        softmax_cross_entropy.solve(problem, Numbers(**own), up, out)
+        kept = None
+        if filtering is not None:
+            assert up is not None  # it is given wherever a filter is
+            counted = head.targets.rows(these).counted(settings)
+            kept = filtering.take(logits, these, sizes_of(problem, up, own.get("lse"), counted))
         if any(wanted):
-            made.add(head, these, logits)
+            made.add(head, these, logits, kept)
+    if filtering is not None:
+        if "dropped_mass" in names:
+            numbers["dropped_mass"] = filtering.dropped
+        filtering.finish(made, head.hidden, head.linear_weight)
     return numbers, made
 
 
@@ -193,7 +222,9 @@ class GpuLinearCrossEntropy(torch.autograd.Function):
             wanted = tuple(ctx.needs_input_grad[:3])
         # float16 is divided where the upstream gradient is known: a scaled loss is to keep it from vanishing
         ctx.later = ctx.inverse if hidden.dtype == torch.float16 else None
-        upstream = Upstream(loss=ctx.own, factor=one if ctx.later is not None else ctx.inverse) if any(wanted) else None
+        upstream = None
+        if any(wanted) or wish.grad_filter is not None:
+            upstream = Upstream(loss=ctx.own, factor=one if ctx.later is not None else ctx.inverse)
         numbers, made = solve(head, ("loss", *ctx.names), wanted, upstream)
         ctx.made = made if any(wanted) else None
         losses = numbers["loss"] if ctx.own is None else _extended.weighted(numbers["loss"], ctx.own)

@@ -7,10 +7,11 @@ added, and holds float32 sums of half of the classes; only the other half needs 
 
 import torch
 
+from crossent._kernels.gpu.tile_products import Kept, add_transposed_times
+from crossent._kernels.gpu.tile_sums import TILE_CLASSES
+
 # Classes whose results overlap their own sums, and so go through new memory at the end.
 _FIRST = 256
-# Class slices begin at multiples of it: 16 bytes of halves, which products of matrices want their rows' starts on.
-_ALIGNED = 8
 
 
 def wide_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -29,7 +30,7 @@ class Sums:
         self._inside = classes
         self._own = self._result  # sums of the first classes, where their results and others' will lie
         if like.dtype != wide:
-            self._inside = classes // 2 // _ALIGNED * _ALIGNED
+            self._inside = classes // 2 // TILE_CLASSES * TILE_CLASSES
             room = self._result.view(-1)[: 2 * self._inside * features]
             self._own = room.view(wide).view(self._inside, features)
         self._beyond = torch.empty(classes - self._inside, features, dtype=wide, device=like.device)
@@ -39,6 +40,11 @@ class Sums:
         for sums, part in ((self._own, of_logits[:, : self._inside]), (self._beyond, of_logits[:, self._inside :])):
             if len(sums):
                 _add_product(sums, part.t(), hidden, begun=self._begun)
+        self._begun = True
+
+    def add_tiles(self, of_logits: torch.Tensor, kept: Kept, hidden: torch.Tensor) -> None:
+        """Add of_logits^T hidden of some of its tiles."""
+        add_transposed_times(of_logits, kept, hidden, self._own, self._beyond, begun=self._begun)
         self._begun = True
 
     def finish(self, scale: torch.Tensor | None) -> torch.Tensor:

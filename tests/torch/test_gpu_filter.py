@@ -1,0 +1,167 @@
+"""grad_filter on the GPU, here interpreted: what it leaves out is what it says, every row and class keeps its mass."""
+
+import sys
+from typing import Any
+
+import pytest
+import torch
+
+import crossent
+import crossent.torch
+from crossent._kernels.gpu import tile_products, tile_sums
+from crossent.torch import _filter
+
+ours = crossent.torch.linear_cross_entropy
+door = sys.modules["crossent.torch.linear_cross_entropy"]  # the function of its name hides it
+same = torch.testing.assert_close
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+ROWS, FEATURES, CLASSES, TOPICS, EPS = 130, 16, 1000, 8, 2**-9
+# What is averaged of a row pulls with at most its mass times two rows of the weight, the row's own gradient with about one.
+BOUND = 2.0 * _filter.FLAT
+
+
+@pytest.fixture(autouse=True)
+def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "DEVICES", frozenset({"cpu", "cuda"}))
+
+
+def peaked(scale: float = 14.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return rows and classes of topics, both sorted by topic, so that whole tiles are small; and targets of the rows' topics."""
+    generator = torch.Generator().manual_seed(3)
+    topics = torch.eye(TOPICS, FEATURES)
+    of_class = torch.arange(CLASSES) * TOPICS // CLASSES
+    of_row = torch.arange(ROWS) * TOPICS // ROWS
+    weight = topics[of_class] + 0.2 * torch.randn(CLASSES, FEATURES, generator=generator)
+    hidden = scale * topics[of_row] + torch.randn(ROWS, FEATURES, generator=generator)
+    target = torch.multinomial(torch.softmax(hidden @ weight.t(), 1), 1, generator=generator).squeeze(1)
+    return hidden.to(DEVICE), weight.to(DEVICE), target.to(DEVICE)
+
+
+def gradients(inputs: tuple[torch.Tensor, ...], **options: Any) -> tuple[Any, list[torch.Tensor]]:
+    """Return what the loss returns, and the gradients of hidden states, weight and bias."""
+    hidden, weight, target = inputs
+    bias = torch.zeros(len(weight), dtype=weight.dtype, device=weight.device)
+    leaves = [tensor.detach().clone().requires_grad_() for tensor in (hidden, weight, bias)]
+    found = ours(leaves[0], leaves[1], target, linear_bias=leaves[2], **options)
+    loss = found.loss if options.get("returns") else found
+    return found, list(torch.autograd.grad(loss.sum(), leaves))
+
+
+def relative(one: torch.Tensor, other: torch.Tensor) -> float:
+    return ((one.double() - other.double()).norm() / other.double().norm()).item()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16], ids=str)
+def test_peaked_rows_lose_little_and_say_how_much(dtype: torch.dtype) -> None:
+    hidden, weight, target = peaked()
+    inputs = (hidden.to(dtype), weight.to(dtype), target)
+    exact, expected = gradients(inputs)
+    found, got = gradients(
+        inputs, grad_filter=EPS, returns=("dropped_mass",), memory_budget=100 * 1024 * dtype.itemsize
+    )
+    assert found.loss == exact  # the loss is never filtered
+    assert 0.0 < found.dropped_mass.max() <= _filter.FLAT
+    noise = torch.finfo(dtype).eps
+    for one, other in zip(got[:2], expected[:2], strict=True):
+        assert one.dtype == dtype
+        assert relative(one, other) <= BOUND + 2.0 * noise
+    assert relative(got[2], expected[2]) <= 2.0 * noise  # the bias loses nothing
+    assert relative(got[1], expected[1]) > 1e-6  # something was left out, or this shows nothing
+    assert (got[1].abs().sum(1) > 0.0).all()  # no class stands still
+
+
+def test_what_is_left_out_is_spread_over_rows_and_classes() -> None:
+    """Against the same in float64, by torch's operations, tile by tile."""
+    hidden, weight, target = (tensor.double() if tensor.is_floating_point() else tensor for tensor in peaked())
+    _, got = gradients((hidden, weight, target), grad_filter=EPS, reduction="sum")
+    g = torch.softmax(hidden @ weight.t(), 1)
+    g[torch.arange(ROWS), target] -= 1.0
+    kept, light = g.clone(), torch.zeros_like(g)
+    height, width = tile_sums.TILE_ROWS, tile_sums.TILE_CLASSES
+    for row in range(0, ROWS, height):
+        block = g[row : row + height]
+        starts = [c for c in range(0, CLASSES, width) if (block[:, c : c + width].abs() < EPS).all()]
+        mass = sum((block[:, c : c + width].abs().sum(1) for c in starts), torch.zeros(len(block)))
+        for c in starts if (torch.as_tensor(mass) <= _filter.FLAT).all() else []:
+            light[row : row + height, c : c + width] = block[:, c : c + width]
+            kept[row : row + height, c : c + width] = 0.0
+    assert light.any()
+    for part in (light.clamp(min=0.0), light.clamp(max=0.0)):
+        if part.any():
+            kept += part.sum(1)[:, None] * part.sum(0) / part.sum()
+    same(got[0], kept @ weight, rtol=1e-9, atol=1e-12)
+    same(got[1], kept.t() @ hidden, rtol=1e-9, atol=1e-12)
+
+
+def test_flat_rows_are_multiplied_whole() -> None:
+    hidden, weight, target = peaked(0.0)
+    _, expected = gradients((hidden * 0.1, weight, target))
+    found, got = gradients((hidden * 0.1, weight, target), grad_filter=EPS, returns=("dropped_mass",))
+    assert not found.dropped_mass.any()
+    same(got, expected, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_with_every_other_option(reduction: str) -> None:
+    inputs = peaked()
+    ids = torch.where(torch.arange(ROWS, device=DEVICE) % 7 == 0, -100, inputs[2])
+    soft = torch.nn.functional.one_hot(inputs[2], CLASSES).float() * 0.9 + 0.1 / CLASSES
+    top = crossent.TopKTargets(
+        torch.stack([inputs[2], (inputs[2] + 1) % CLASSES], 1).cpu(), torch.full((ROWS, 2), 0.4), rest="uniform"
+    )
+    cases: list[tuple[Any, dict[str, Any]]] = [
+        (ids, {"label_smoothing": 0.1}),
+        (ids, {"weight": torch.linspace(0.5, 1.5, CLASSES), "sample_weight": torch.linspace(-0.5, 1.0, ROWS)}),
+        (soft, {"z_loss": 0.01, "softcap": 60.0, "temperature": 1.5}),
+        (soft, {"weight": torch.linspace(0.5, 1.5, CLASSES)}),
+        (top, {"weight": torch.linspace(0.5, 1.5, CLASSES), "label_smoothing": 0.1}),
+    ]
+    for target, extras in cases:
+        extras = {
+            name: value.to(DEVICE) if isinstance(value, torch.Tensor) else value for name, value in extras.items()
+        }
+        if reduction == "mean" and "sample_weight" in extras:
+            extras["denominator"] = 17.0
+        _, expected = gradients((*inputs[:2], target), reduction=reduction, **extras)
+        _, got = gradients((*inputs[:2], target), reduction=reduction, grad_filter=EPS, **extras)
+        for one, other in zip(got, expected, strict=True):
+            assert relative(one, other) <= BOUND
+    with torch.no_grad():  # nobody asked for gradients
+        told = ours(*inputs, grad_filter=EPS, returns=("dropped_mass",)).dropped_mass
+    same(told, gradients(inputs, grad_filter=EPS, returns=("dropped_mass",))[0].dropped_mass)
+
+
+def test_rows_without_weight_and_rows_that_are_nan() -> None:
+    hidden, weight, target = peaked()
+    own = torch.ones(ROWS, device=DEVICE)
+    own[3] = 0.0
+    _, got = gradients((hidden, weight, target), grad_filter=EPS, sample_weight=own)
+    assert not got[0][3].any()
+    hidden[5, 0] = torch.nan
+    _, got = gradients((hidden, weight, target), grad_filter=EPS)
+    assert got[0][5].isnan().all()
+    assert got[0][:5].isfinite().all()
+    _, got = gradients((hidden, weight, torch.full_like(target, -100)), grad_filter=EPS, reduction="sum")
+    assert not any(gradient.any() for gradient in got)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_products_take_the_tiles_that_are_kept(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    rows, classes, features = 100, 300, 20
+    matrix, right, hidden = (
+        torch.randn(shape, device=DEVICE).to(dtype)
+        for shape in ((rows, classes), (classes, features), (rows, features))
+    )
+    left_out = torch.tensor([[True, False, True], [True, True, True]], device=DEVICE)
+    kept = tile_products.kept_of(left_out)
+    zeroed = matrix.double()
+    zeroed[:64, :128] = zeroed[:64, 256:] = zeroed[64:] = 0.0
+    out = torch.full((rows, features), torch.nan, dtype=dtype, device=DEVICE)
+    tile_products.times(matrix, kept, right, out)
+    tolerance = {"rtol": torch.finfo(dtype).eps, "atol": 1e-4}
+    same(out.double(), zeroed @ right.double(), **tolerance)
+    sums = torch.full((classes, features), torch.nan, device=DEVICE)
+    for times_added, begun in ((1, False), (2, True)):
+        tile_products.add_transposed_times(matrix, kept, hidden, sums[:128], sums[128:], begun=begun)
+        same(sums.double(), times_added * zeroed.t() @ hidden.double(), rtol=1e-4, atol=1e-4)
