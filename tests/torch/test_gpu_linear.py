@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import crossent
 import crossent.torch
 from crossent._kernels.gpu.problem import Numbers, Problem, Upstream
-from crossent.torch import _gpu_linear, _gpu_sums
+from crossent.torch import _gpu, _gpu_linear, _gpu_sums
 
 ours = crossent.torch.linear_cross_entropy
 door = sys.modules["crossent.torch.linear_cross_entropy"]  # the function of its name hides it
@@ -21,12 +21,10 @@ same = torch.testing.assert_close
 ROWS, FEATURES, CLASSES = 7, 8, 90
 CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"
-GPU = frozenset({"cpu", "cuda"})
 
 
 @pytest.fixture(autouse=True)
-def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "DEVICES", GPU)
+def seeded(gpu_route: None) -> None:
     torch.manual_seed(0)
 
 
@@ -139,7 +137,7 @@ def test_every_option_is_the_cpus(name: str, returns: tuple[str, ...], monkeypat
     options = {"target": ids(), "returns": returns} | OPTIONS[name]()
     tensors = head()
     found, got = answer(tensors, options, 3 * 128 * 4)
-    monkeypatch.setattr(door, "DEVICES", frozenset({"cuda"}))
+    monkeypatch.setattr(_gpu, "DEVICES", frozenset({"cuda"}))
     expected, wanted = answer(tensors, options, 3 * 128 * 4)
     same(found, expected, rtol=1e-5, atol=1e-6)
     same(got, wanted, rtol=1e-4, atol=1e-6)
@@ -306,8 +304,8 @@ def test_nothing_waits_for_the_device(name: str, untraced: None, monkeypatch: py
     def solve(problem: Problem, numbers: Numbers, upstream: Upstream | None, gradient: torch.Tensor | None) -> None:
         """The interpreter itself reads tensors back: the kernels are left out."""
 
-    monkeypatch.setattr(_gpu_linear.softmax_cross_entropy, "solve", solve)
-    monkeypatch.setattr(_gpu_linear.exact_sum, "total", lambda values: values.sum())
+    monkeypatch.setattr(_gpu, "solve", solve)
+    monkeypatch.setattr(_gpu, "total", lambda values: values.sum())
     for reduction in (options.get("reduction", "mean"), "none"):
         if reduction == "none" and "denominator" in options:
             continue
@@ -349,10 +347,11 @@ def test_memory_at_the_size_of_a_large_head(
     budget: int | None, bound: float, untraced: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond inputs and their gradients, counted on shapes alone: logits of a chunk, and the sums of half of the classes."""
-    monkeypatch.setattr(door, "DEVICES", frozenset({"meta"}))
+    monkeypatch.setattr(_gpu, "DEVICES", frozenset({"meta"}))
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)  # which knows no such device
-    monkeypatch.setattr(_gpu_linear.softmax_cross_entropy, "solve", lambda *_: None)
-    monkeypatch.setattr(_gpu_linear.exact_sum, "total", lambda values: values.sum())
+    monkeypatch.setattr(_gpu, "solve", lambda *_: None)
+    monkeypatch.setattr(_gpu, "scale", lambda *_: None)
+    monkeypatch.setattr(_gpu, "total", lambda values: values.sum())
     rows, features, classes = 8192, 2304, 256000
     hidden, weight = (
         torch.empty(n, features, dtype=torch.bfloat16, device="meta", requires_grad=True) for n in (rows, classes)
@@ -369,7 +368,7 @@ def test_memory_at_the_size_of_a_large_head(
 def test_chunks_fit_the_budget_in_whole_tiles() -> None:
     def room(rows: int, classes: int, budget: int) -> torch.Tensor:
         hidden, weight = (torch.empty(n, 4, dtype=torch.bfloat16, device="meta") for n in (rows, classes))
-        wish: Any = type("Wish", (), {"budget_bytes": budget})
+        wish: Any = type("Wish", (), {"budget_bytes": budget, "grad_filter": None})
         return _gpu_linear.Head(hidden, weight, None, None, None, wish).logits_room()  # type: ignore[arg-type]
 
     assert room(8192, 256000, _gpu_linear.budget_bytes(torch.device("meta"))).shape == (1408, 256000)  # six chunks

@@ -12,11 +12,10 @@ from typing import Any
 
 import torch
 
-from crossent._kernels.gpu import exact_sum, softmax_cross_entropy
 from crossent._kernels.gpu.problem import CLASS_IDS, DISTRIBUTIONS, TOP_K, Numbers, Problem, Upstream
 from crossent._kernels.gpu.tile_products import Kept, times
 from crossent.arrays.targets import TopKTargets
-from crossent.torch import _extended, _rows
+from crossent.torch import _extended, _gpu, _rows
 from crossent.torch._arguments import is_batched, is_differentiated
 from crossent.torch._extras import DIFFERENTIABLE, with_returns
 from crossent.torch._gpu_filter import TileFilter, sizes_of
@@ -140,7 +139,7 @@ class Gradients:
         """Return the gradients times a scale, () on the device."""
         hidden, bias = self.hidden, self.linear_bias
         if scale is not None and hidden is not None:
-            hidden.copy_(hidden.to(wide_dtype(dtype)) * scale)
+            _gpu.scale(hidden, scale)
         if bias is not None:
             bias = (bias if scale is None else bias * scale).to(dtype)
         return [hidden, None if self.linear_weight is None else self.linear_weight.finish(scale), bias]
@@ -170,7 +169,7 @@ def solve(
             own["lse"] = torch.empty(len(logits), dtype=torch.float64, device=device)
         problem, up = head.problem(logits, these), None if upstream is None else _rows_of(upstream, these)
         out = logits if any(wanted) or filtering is not None else None
-        softmax_cross_entropy.solve(problem, Numbers(**own), up, out)
+        _gpu.solve(problem, Numbers(**own), up, out)
         kept = None
         if filtering is not None:
             assert up is not None  # it is given wherever a filter is
@@ -229,7 +228,7 @@ class GpuLinearCrossEntropy(torch.autograd.Function):
         ctx.made = made if any(wanted) else None
         losses = numbers["loss"] if ctx.own is None else _extended.weighted(numbers["loss"], ctx.own)
         if scalar:
-            losses = exact_sum.total(losses)
+            losses = _gpu.total(losses)
             losses = losses if denominator is None else losses / denominator
         ctx.mark_non_differentiable(*(numbers[name] for name in ctx.names if name not in DIFFERENTIABLE))
         return losses.to(settings.loss_dtype), *(numbers[name] for name in ctx.names)
@@ -282,7 +281,7 @@ def _denominator(head: Head, sample_weight: torch.Tensor | None) -> torch.Tensor
             return given.to(device, torch.float64, non_blocking=True)
         return torch.full((), given, dtype=torch.float64, device=device)
     weights = _row_weights(head.targets, head.weight, sample_weight, head.wish.settings, head.hidden)
-    return exact_sum.total(weights)
+    return _gpu.total(weights)
 
 
 def _row_weights(
@@ -320,8 +319,7 @@ def linear_loss(
         shape = torch.Size((*leading, len(linear_weight)))
         _extended.check_top_k(target, shape, replace(settings, class_axis=len(leading)))
         top_k = _extended.flat_rows(target)
-        ids = torch.as_tensor(top_k.ids.astype("int64")).to(device, non_blocking=True)
-        probs = torch.as_tensor(top_k.probs).to(device, non_blocking=True)
+        ids, probs = _gpu.moved(top_k.ids.astype("int64"), device), _gpu.moved(top_k.probs, device)
     elif target.is_floating_point():
         probs = target.detach().reshape(len(rows), len(linear_weight))
     else:

@@ -9,6 +9,7 @@ import torch
 
 from crossent._kernels.gpu.tile_products import Kept, add_transposed_times
 from crossent._kernels.gpu.tile_sums import TILE_CLASSES
+from crossent.torch import _gpu
 
 # Classes whose results overlap their own sums, and so go through new memory at the end.
 _FIRST = 256
@@ -53,7 +54,9 @@ class Sums:
         if not self._begun:
             return result.zero_()
         if self._own is result:
-            return result if scale is None else result.mul_(scale)
+            if scale is not None:
+                _gpu.scale(result, scale)
+            return result
         factor = (
             torch.ones((), dtype=self._own.dtype, device=result.device) if scale is None else scale.to(self._own.dtype)
         )

@@ -11,11 +11,10 @@ from crossent._checks import check_count, check_real, check_smoothing
 from crossent.arrays.machine import memory_budget_bytes
 from crossent.arrays.targets import TopKTargets, check_ignore_index
 from crossent.errors import DtypeError, OptionError, ShapeError
-from crossent.torch import _extended, _shards
+from crossent.torch import _extended, _gpu, _shards
 from crossent.torch._arguments import (
     FLOATS,
     SMALL_INTEGERS,
-    TENSORS,
     check_tensors,
     is_differentiated,
     is_plain,
@@ -27,8 +26,6 @@ from crossent.torch._linear import LinearCrossEntropy, Wish
 from crossent.torch._rows import Settings, counted_rows
 from crossent.torch._total import exactly
 from crossent.torch.softmax_cross_entropy import cross_entropy
-
-DEVICES = {"cuda"}
 
 
 def linear_cross_entropy(
@@ -178,7 +175,7 @@ def linear_cross_entropy(
     settings = Settings(1, reduction, ignore_index, check_smoothing(label_smoothing), loss_dtype)
     budget = None if memory_budget is None else check_count("memory_budget", memory_budget)
     wish = Wish(settings, extras, budget or 0, own_denominator, eps, torch.is_grad_enabled(), process_group)
-    if device.type in DEVICES and process_group is None:
+    if _gpu.serves(device) and process_group is None:
         from crossent.torch import _gpu_linear  # here, as Triton takes its time to load
 
         wish = replace(wish, budget_bytes=budget or _gpu_linear.budget_bytes(device))
@@ -313,7 +310,7 @@ def _readable(
     linear_bias: torch.Tensor | None,
     weight: torch.Tensor | None,
 ) -> bool:
-    """Say whether the chunks can do it: strided tensors on the CPU, a head of two dimensions, one backward at most."""
+    """Say whether the chunks can do it: strided tensors on the CPU or a GPU, a head of two dimensions, one backward at most."""
     if is_traced() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
         return False
     if linear_weight.dim() != 2 or not (hidden.numel() and linear_weight.numel()):
@@ -322,13 +319,8 @@ def _readable(
     if is_differentiated(weight) or (not top_k and is_differentiated(target)):
         return False
     tensors = (hidden, linear_weight, None if top_k else target, linear_bias, weight)
-    return all(is_plain(tensor) or _is_plain_on_gpu(tensor) for tensor in tensors if tensor is not None)
-
-
-def _is_plain_on_gpu(tensor: torch.Tensor) -> bool:
-    """Say whether the kernels of the GPU can read a tensor where it lies."""
-    on_gpu = type(tensor) in TENSORS and tensor.device.type in DEVICES
-    return on_gpu and tensor.layout is torch.strided and not tensor.is_neg()
+    kind = hidden.device.type if _gpu.serves(hidden.device) else "cpu"
+    return all(is_plain(tensor, kind) for tensor in tensors if tensor is not None)
 
 
 def _check_devices(
