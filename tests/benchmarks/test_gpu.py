@@ -4,8 +4,10 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import mpmath
 import numpy as np
@@ -195,7 +197,6 @@ def test_who_fails_is_kept_with_the_first_line_of_the_reason(monkeypatch: pytest
     assert set(found["timings"][BOTH]) == {"copy, torch", OURS}
 
 
-@pytest.mark.filterwarnings("ignore:.*leaf.*")
 def test_who_overwrites_the_logits_is_asked_of_the_true_ones_and_spoils_nobody_else_s(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -209,10 +210,6 @@ def test_who_overwrites_the_logits_is_asked_of_the_true_ones_and_spoils_nobody_e
     assert found["errors"]["overwriting"]["gradient_ulp"] == 0.0
     # torch's own error at 70 nats, in ulp of float64: the row's loss would be 0 in float32
     assert 0 < found["errors"][OURS]["loss_ulp"] < 2**53
-
-
-def progress() -> Progress:
-    return Progress()
 
 
 def test_a_result_is_written_after_each_case_and_a_second_call_goes_on(
@@ -232,7 +229,7 @@ def test_a_result_is_written_after_each_case_and_a_second_call_goes_on(
 
     def go_on(**changed: object) -> dict[str, Any]:
         result = gpu.begun(out, {**facts, **changed})
-        gpu.run(cases, settings(), until=math.inf, result=result, progress=progress(), out=out)
+        gpu.run(cases, settings(), until=math.inf, result=result, progress=Progress(), out=out)
         return json.loads(out.read_text(encoding="utf-8"))
 
     with pytest.raises(KeyboardInterrupt):
@@ -254,9 +251,9 @@ def test_no_case_begins_when_the_time_is_up_and_a_case_that_does_not_fit_is_kept
     monkeypatch.setattr(gpu, "race_losses", too_large)
     nothing: dict[str, Any] = {"cases": []}
     late = time.monotonic() - 1
-    assert gpu.run((SMALL,), settings(), until=late, result=nothing, progress=progress(), out=None) == 0
+    assert gpu.run((SMALL,), settings(), until=late, result=nothing, progress=Progress(), out=None) == 0
     assert nothing["cases"] == []
-    assert gpu.run((SMALL,), settings(), until=math.inf, result=nothing, progress=progress(), out=None) == 1
+    assert gpu.run((SMALL,), settings(), until=math.inf, result=nothing, progress=Progress(), out=None) == 1
     assert nothing["cases"][0]["failed"] == {
         "the case": "OutOfMemoryError: CUDA out of memory. Tried to allocate 9 GiB"
     }
@@ -305,6 +302,33 @@ def test_bits_that_change_from_run_to_run_are_seen() -> None:
     numbers = iter(range(100))
     said = gpu_proof.same_bits(lambda: (torch.tensor(float(next(numbers))),))
     assert said == "4 of 4 repeats differ"
+
+
+def test_a_replay_that_does_not_see_the_new_inputs_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    # a device that captures by running, and replays by doing nothing
+    for name in ("Stream", "current_stream", "CUDAGraph", "synchronize"):
+        monkeypatch.setattr(torch.cuda, name, Mock())
+    for name in ("stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: nullcontext())
+    modes: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+    monkeypatch.setattr(gpu_proof, "LOSSES", (Rival(OURS, "crossent", torch_loss),))
+    monkeypatch.setattr(gpu_proof, "PROOF_LOSS", SMALL)
+    found = gpu_proof.proof("loss", OURS, torch.device("cpu"))
+    assert modes == ["error", "default"]
+    assert (found[gpu_proof.SYNC], found[gpu_proof.BITS]) == ("pass", "pass")
+    assert found[gpu_proof.GRAPH] == "replayed, but to other bits than an ordinary call has"
+    assert gpu_proof.replayed(lambda: (torch.ones(3),), lambda: None) == "pass"
+
+
+def test_a_gradient_over_the_logits_takes_no_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, answer in (("memory_allocated", 1000), ("max_memory_allocated", 1700)):
+        monkeypatch.setattr(torch.cuda, name, Mock(return_value=answer))
+    for name in ("synchronize", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, Mock())
+    logits = torch.zeros(10, 10)
+    assert gpu_measure.extra_bytes(lambda: (logits.detach(),), (logits,)) == 700
+    assert gpu_measure.extra_bytes(lambda: (torch.zeros(10, 10),), (logits,)) == 300
 
 
 def test_every_rival_s_version_is_written_down_and_ours_comes_first() -> None:
