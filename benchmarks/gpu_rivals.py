@@ -4,11 +4,13 @@ What is not installed, or does not run, stays in the result with the first line 
 pyproject.toml, for most of them want CUDA to be installed at all:
 
     pip install liger-kernel quack-kernels cut-cross-entropy
-    pip install flash-attn --no-build-isolation  # compiles for an hour where there is no wheel
+    FLASH_ATTENTION_FORCE_BUILD=TRUE FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE pip install --no-deps --no-build-isolation flash-attn
 """
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -63,11 +65,21 @@ def _quack() -> Function:
 
 def _flash() -> Function:
     # Read in 2.8.3.post2, ops/triton/cross_entropy.py: returns the rows' losses in float32 and their z losses;
-    # inplace_backward=False by default. The package's own CrossEntropyLoss sums and divides, as here.
-    from flash_attn.ops.triton.cross_entropy import cross_entropy_loss
+    # inplace_backward=False by default. The package's own CrossEntropyLoss sums and divides, as here. Loaded as a file, for
+    # the package itself imports its attention, which has to be compiled.
+    package = importlib.util.find_spec("flash_attn")
+    if package is None or not package.submodule_search_locations:
+        message = "No module named 'flash_attn'"
+        raise ModuleNotFoundError(message)
+    file = Path(package.submodule_search_locations[0], "ops", "triton", "cross_entropy.py")
+    spec = importlib.util.spec_from_file_location("flash_attn_cross_entropy", file)
+    assert spec is not None  # a file that ends in .py has one
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
 
     def loss(logits: torch.Tensor, ids: torch.Tensor, reduction: str) -> torch.Tensor:
-        losses, _ = cross_entropy_loss(logits, ids)
+        losses, _ = module.cross_entropy_loss(logits, ids)
         return losses.mean() if reduction == "mean" else losses
 
     return loss
