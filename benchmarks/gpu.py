@@ -26,6 +26,7 @@ from benchmarks.gpu_races import Result, Settings, race_heads, race_losses
 from benchmarks.gpu_rivals import DISTRIBUTIONS, EVERYWHERE, HEADS, LOSSES, OURS, attempt, first_line
 from benchmarks.machine import commit, machine, versions
 from benchmarks.progress import Progress
+from crossent.torch import _gpu
 
 RESULTS = Path(__file__).resolve().parent / "results" / "gpu"
 NO_DEVICE = 2
@@ -153,6 +154,7 @@ def main(arguments: list[str]) -> int:
         progress.line("On the processor, kernels interpreted: these times say nothing about any device.")
         nothing: Result = {"cases": []}
         cpu = torch.device("cpu")
+        _gpu.DEVICES = frozenset({*_gpu.DEVICES, "cpu"})  # the door sends what lies there to the kernels, too
         settings = Settings(cpu, clock_of(cpu), runs=1, only=EVERYWHERE)
         return run(cases, settings, until=until, result=nothing, progress=progress, out=None)
     device, now = torch.device("cuda"), datetime.datetime.now(datetime.UTC)

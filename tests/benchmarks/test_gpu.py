@@ -20,6 +20,7 @@ from benchmarks.gpu_rivals import OURS, Rival
 from benchmarks.progress import Progress
 
 from benchmarks import gpu, gpu_floors, gpu_measure, gpu_proof, gpu_races, gpu_rivals, gpu_truth
+from crossent.torch import _gpu
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 SMALL = LossCase(6, 10, "float32")
@@ -280,6 +281,9 @@ def test_a_rehearsal_goes_through_the_harness_and_writes_nothing(
     monkeypatch.setattr(gpu, "SHORT_LOSS_CASES", (SMALL,))
     monkeypatch.setattr(gpu, "SHORT_HEAD_CASES", (HeadCase(4, 8, 16, "bfloat16"),))
     monkeypatch.setattr(gpu, "RESULTS", tmp_path)
+    monkeypatch.setattr(_gpu, "DEVICES", _gpu.DEVICES)  # is as it was, afterwards
+    solved = Mock(side_effect=_gpu.solve)
+    monkeypatch.setattr(_gpu, "solve", solved)
     assert gpu.main(["--short", "--out", str(tmp_path / "out.json")]) == 0
     said = capsys.readouterr().out
     assert "kernels interpreted: these times say nothing about any device" in said
@@ -287,6 +291,7 @@ def test_a_rehearsal_goes_through_the_harness_and_writes_nothing(
     assert "head 4 x 8 x 16 bfloat16, forward, ms: one product, torch.mm" in said
     assert "failed" not in said
     assert list(tmp_path.iterdir()) == []
+    assert solved.called, "our loss is that of the GPU's kernels, interpreted"
 
 
 def test_a_rival_that_is_not_there_is_absent_in_the_proof_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,3 +99,18 @@ def test_the_tables_of_the_page_are_what_the_results_say() -> None:
     page = (ROOT / gpu_tables.PAGE).read_text(encoding="utf-8")
     assert gpu_tables.MARKED.search(page)
     assert gpu_tables.filled(page) == page, "run `make tables`"
+
+
+@pytest.mark.parametrize(
+    ("element_bytes", "said"), [(2, "up to {:,} classes"), (4, "up to {:,} classes"), (8, "(float64: {:,})")]
+)
+def test_the_page_says_which_rows_stay_in_registers(element_bytes: int, said: str) -> None:
+    pytest.importorskip("triton")
+    from crossent._kernels.gpu import class_ids
+    from crossent._kernels.gpu.layout import Layout
+
+    def single(classes: int) -> bool:
+        return class_ids.choose(Layout(8192, classes, 1, classes, 0, 1), element_bytes, 132).single
+
+    longest = max(2**power for power in range(1, 19) if single(2**power))
+    assert said.format(longest) in (ROOT / gpu_tables.PAGE).read_text(encoding="utf-8")
