@@ -125,8 +125,12 @@ ALL = {"softcap": 5.0, "temperature": 1.5, "label_smoothing": 0.2, "z_loss": 0.1
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_longer_than_a_tile(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("programs", [2, 7, 1000])
+def test_rows_longer_than_a_tile(kind: str, programs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In blocks by one program, and in two or five parts."""
     monkeypatch.setattr(soft_targets, "TILE_NUMBERS", 8)
+    monkeypatch.setattr(soft_targets, "PART_TILES", 1)
+    monkeypatch.setattr(soft_targets, "processors", lambda device: programs // 2)
     logits = torch.randn(3, 37, dtype=F64) * 4.0
     logits[0] = logits[0].sort().values  # every block has a new likeliest class
     logits[1, :20] = -INF

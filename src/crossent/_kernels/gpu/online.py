@@ -115,7 +115,7 @@ def joined(
     WITH_ACCURACY: tl.constexpr,
     WITH_NAMED: tl.constexpr,
 ):
-    """Return the sums of rows from those of their lanes; `rest` is NaN where the logits make no distribution."""
+    """Return the sums of rows, or of parts of them, from those of their lanes."""
     top, place, rest, spread, own, others, gaps, target_logit, best, best_place, nan_place, named = seen
     row_top = tl.max(top, 1)
     row_place = tl.min(tl.where(top == row_top[:, None], place, NOWHERE), 1)
@@ -130,7 +130,6 @@ def joined(
     if WITH_ENTROPY:
         row_spread = tl.sum(tl.where(whole == 0.0, 0.0, e * spread - d * whole), 1)
     row_rest = tl.sum(tl.where(is_row, rest, whole), 1)
-    row_rest = tl.where(row_top == -float("inf"), float("nan"), row_rest)
     mass = own + others
     row_gaps = tl.sum(gaps + tl.where(is_row | (mass == 0.0), 0.0, -d * mass), 1)
     row_own = tl.sum(tl.where(is_row, own, 0.0), 1)
@@ -159,4 +158,65 @@ def joined(
         row_best_place,
         row_nan_place,
         row_named,
+    )
+
+
+@triton.jit
+def only_possible(
+    sums,  # Sums of rows
+    impossible,  # (ROWS,)
+):
+    """Return sums whose `rest`, and with it whatever is made of it, is NaN where no probabilities are made of the logits,
+
+    and whose targets, too, are NaN where they name no class.
+    """
+    top, place, rest, spread, own, others, gaps, target_logit, best, best_place, nan_place, named = sums
+    rest = tl.where(impossible | (top == -float("inf")), float("nan"), rest)
+    own = tl.where(impossible, float("nan"), own)
+    return Sums(top, place, rest, spread, own, others, gaps, target_logit, best, best_place, nan_place, named)
+
+
+@triton.jit
+def keep(
+    sums,  # Sums of rows
+    scratch,  # (12, rows, parts) float64
+    row,  # (ROWS,) int64
+    rows,
+    part,
+    parts,
+    mask,  # (ROWS,)
+):
+    """Store what a part of rows has seen."""
+    at = scratch + row * parts + part
+    for field in tl.static_range(12):
+        tl.store(at + field * rows.to(tl.int64) * parts, sums[field].to(tl.float64), mask=mask)
+
+
+@triton.jit
+def kept(
+    scratch,  # (12, rows, parts) float64
+    row,  # (ROWS,) int64
+    rows,
+    parts,
+    PARTS: tl.constexpr,  # a power of two, at least `parts`
+):
+    """Return what the parts of rows have seen, as lanes."""
+    part = tl.arange(0, PARTS)[None, :]
+    at = scratch + row[:, None] * parts + part
+    step = rows.to(tl.int64) * parts
+    here = part < parts
+    lowest, nowhere = -float("inf"), 2147483647.0
+    return Sums(
+        tl.load(at, mask=here, other=lowest),
+        tl.load(at + step, mask=here, other=nowhere).to(tl.int32),
+        tl.load(at + 2 * step, mask=here, other=0.0),
+        tl.load(at + 3 * step, mask=here, other=0.0),
+        tl.load(at + 4 * step, mask=here, other=0.0),
+        tl.load(at + 5 * step, mask=here, other=0.0),
+        tl.load(at + 6 * step, mask=here, other=0.0),
+        tl.load(at + 7 * step, mask=here, other=0.0),
+        tl.load(at + 8 * step, mask=here, other=lowest),
+        tl.load(at + 9 * step, mask=here, other=nowhere).to(tl.int32),
+        tl.load(at + 10 * step, mask=here, other=nowhere).to(tl.int32),
+        tl.load(at + 11 * step, mask=here, other=0.0).to(tl.int32),
     )
