@@ -9,18 +9,25 @@ import torch
 
 from crossent._kernels.gpu import class_ids
 from crossent._kernels.gpu._launch import INTERPRETED
-from crossent._kernels.gpu.class_ids import Launch, choose
+from crossent._kernels.gpu.class_ids import BLOCKS, COLUMNS, PARTS, WHOLE, Launch, choose
 from crossent._kernels.gpu.layout import layout_of
 from crossent._kernels.gpu.problem import CLASS_IDS, Numbers, Problem, Upstream
 from tests.kernels.gpu.problems import DEVICE, solve
 
 ROUTES = {
-    "single": Launch(rows=4, block=8, single=True, warps=4),
-    "in blocks": Launch(rows=8, block=2, single=False, warps=4),
-    "in parts": Launch(rows=1, block=2, single=False, warps=1, parts=2),
+    "columns": Launch(COLUMNS, rows=16, block=1, warps=1),
+    "registers": Launch(WHOLE, rows=4, block=8, warps=4),
+    "blocks": Launch(BLOCKS, rows=8, block=2, warps=4),
+    "parts": Launch(PARTS, rows=1, block=4, warps=1, parts=2),
 }
 every_route = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
-every_type = pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16], ids=str)
+TYPES = torch.float32, torch.float64, torch.float16, torch.bfloat16
+# every type by one route, float32 by every
+routes_and_types = pytest.mark.parametrize(
+    ("route", "dtype"),
+    [*((route, torch.float32) for route in ROUTES), *(("registers", dtype) for dtype in TYPES[1:])],
+    ids=str,
+)
 INF, NAN = math.inf, math.nan
 E = math.e
 
@@ -45,11 +52,10 @@ CASES: dict[str, tuple[list[float], int, float, list[float], float, bool]] = {
 }
 
 
-@every_route
-@every_type
-def test_infinities_and_nan(dtype: torch.dtype, route: Launch) -> None:
+@routes_and_types
+def test_infinities_and_nan(dtype: torch.dtype, route: str) -> None:
     logits = torch.tensor([case[0] for case in CASES.values()], dtype=dtype, device=DEVICE)
-    result = solve(logits, [case[1] for case in CASES.values()], route=route)
+    result = solve(logits, [case[1] for case in CASES.values()], route=ROUTES[route])
     numbers = result.numbers
     assert numbers.lse is not None
     assert numbers.accuracy is not None
@@ -90,8 +96,7 @@ def expected(
 
 
 @every_route
-@pytest.mark.parametrize("z_loss", [0.0, 0.3])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("weighted", "z_loss"), [(False, 0.0), (True, 0.3)])
 @pytest.mark.parametrize(
     "asked", [("loss",), ("factor",), ("loss", "factor", "lse", "target_logit"), ("lse",)], ids=str
 )
@@ -175,12 +180,12 @@ def laid_out(logits: torch.Tensor) -> dict[str, tuple[torch.Tensor, int]]:
     }
 
 
-@pytest.mark.parametrize("route", [None, *ROUTES.values()], ids=["chosen", *ROUTES])
+@every_route
 @pytest.mark.parametrize("name", list(laid_out(torch.zeros(6, 5))))
-def test_rows_are_read_and_written_where_they_lie(name: str, route: Launch | None) -> None:
+def test_rows_are_read_and_written_where_they_lie(name: str, route: Launch) -> None:
     logits = 4 * torch.randn(6, 5, generator=torch.Generator().manual_seed(3))
     ids = [4, 0, -100, 2, 1, 3]
-    plain = solve(logits.to(DEVICE), ids, route=ROUTES["single"])
+    plain = solve(logits.to(DEVICE), ids, route=ROUTES["registers"])
     view, axis = laid_out(logits)[name]
     view = view.to(DEVICE)
     for out in (view.clone(memory_format=torch.contiguous_format), view):  # another layout, and in place
@@ -196,34 +201,33 @@ def test_rows_at_three_strides_are_refused() -> None:
         solve(logits, torch.zeros(2 * 3 * 2 * 3, dtype=torch.int64))
 
 
-@every_route
-@every_type
-def test_a_row_has_its_bits_from_run_to_run_and_among_any_others(dtype: torch.dtype, route: Launch) -> None:
+@routes_and_types
+def test_a_row_has_its_bits_from_run_to_run_and_among_any_others(dtype: torch.dtype, route: str) -> None:
     logits = (6 * torch.randn(5, 7, generator=torch.Generator().manual_seed(5))).to(dtype).to(DEVICE)
     logits[2] = 700.0
     ids = torch.tensor([6, 0, 3, 2, 1])
-    first = solve(logits, ids, route=route)
+    first = solve(logits, ids, route=ROUTES[route])
     others = logits.clone()
     others[1], others[2], others[4] = NAN, INF, 30000.0
-    for again in (solve(logits, ids, route=route), solve(others, ids, route=route)):
+    for again in (solve(logits, ids, route=ROUTES[route]), solve(others, ids, route=ROUTES[route])):
         for row in (0, 3):
             assert again.losses[row] == first.losses[row]
             np.testing.assert_array_equal(again.gradients[row], first.gradients[row])
 
 
 SHAPES: dict[tuple[int, int], Launch] = {
-    (65536, 2): Launch(rows=1024, block=2, single=True, warps=4),
-    (65536, 10): Launch(rows=128, block=16, single=True, warps=4),
-    (16384, 100): Launch(rows=16, block=128, single=True, warps=4),
-    (16384, 1000): Launch(rows=2, block=1024, single=True, warps=4),
-    (8192, 4096): Launch(rows=1, block=4096, single=True, warps=8),
-    (8192, 8192): Launch(rows=1, block=8192, single=True, warps=16),
-    (8192, 32000): Launch(rows=1, block=8192, single=False, warps=16),
-    (4096, 50257): Launch(rows=1, block=8192, single=False, warps=16),
-    (4096, 128256): Launch(rows=1, block=8192, single=False, warps=16),
-    (1024, 262144): Launch(rows=1, block=8192, single=False, warps=16),
-    (64, 128256): Launch(rows=1, block=4096, single=False, warps=8, parts=9),
-    (1, 262144): Launch(rows=1, block=4096, single=False, warps=8, parts=64),
+    (65536, 2): Launch(COLUMNS, rows=128, block=1, warps=4),
+    (65536, 10): Launch(COLUMNS, rows=128, block=1, warps=4),
+    (16384, 100): Launch(WHOLE, rows=16, block=128, warps=4),
+    (16384, 1000): Launch(WHOLE, rows=2, block=1024, warps=4),
+    (8192, 4096): Launch(WHOLE, rows=1, block=4096, warps=8),
+    (8192, 8192): Launch(WHOLE, rows=1, block=8192, warps=8),
+    (8192, 32000): Launch(BLOCKS, rows=1, block=8192, warps=16),
+    (4096, 50257): Launch(BLOCKS, rows=1, block=8192, warps=16),
+    (4096, 128256): Launch(BLOCKS, rows=1, block=8192, warps=16),
+    (1024, 262144): Launch(BLOCKS, rows=1, block=8192, warps=16),
+    (64, 128256): Launch(PARTS, rows=1, block=4096, warps=8, parts=9),
+    (1, 262144): Launch(PARTS, rows=1, block=4096, warps=8, parts=64),
 }
 
 
@@ -234,10 +238,10 @@ def test_the_route_of_a_shape(shape: tuple[int, int]) -> None:
     assert choose(layout, 4, 132) == SHAPES[shape]
 
 
-def test_rows_side_by_side_are_read_in_tiles_of_many() -> None:
+def test_rows_side_by_side_have_a_thread_each() -> None:
     layout = layout_of(torch.empty(8, 21, 512, 512, device="meta"), 1)
     assert layout is not None
-    assert choose(layout, 2, 132) == Launch(rows=64, block=16, single=False, warps=4)
+    assert choose(layout, 2, 132) == Launch(COLUMNS, rows=128, block=1, warps=4)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 """Softmax cross-entropy of class ids, rows split over programs: few rows of huge vocabularies, which would leave processors idle.
 
-Three launches: `see_parts` leaves (top, rest, before) of each part of a row, `join_parts` makes the row's numbers and what its
-gradient needs of them, `write_parts` makes the gradient. Traffic in bytes: the logits once, and for a gradient a second time
+Three launches: `see_parts` leaves (top, rest, before) of each part of a row, `join_parts` makes of them the row's
+state and its gradient's factors, `write_parts` makes the gradient. Traffic in bytes: the logits once, and for a gradient a second time
 (from the L2 cache as far as they fit there) and the gradient once; 24 bytes a part and 32 a row besides.
 """
 
 import triton
 import triton.language as tl
 
-from crossent._kernels.gpu.class_id_numbers import conclude, targets_of
+from crossent._kernels.gpu.class_id_numbers import assert_known, factors_of_rows, store_states, targets_of
 from crossent._kernels.gpu.rest import (
     carried_over,
     certain_only,
@@ -44,7 +44,7 @@ def see_parts(
     program = tl.program_id(0).to(tl.int64)
     part = program % parts
     row = program // parts + tl.arange(0, 1)
-    _, _, known, target, _ = targets_of(ids, None, row, rows, classes, ignore_index)
+    _, _, known, target = targets_of(ids, row, rows, classes, ignore_index)
     start = logits + (row // inner) * outer_stride + (row % inner) * inner_stride
     place = target.to(tl.int32)
     first = (part * classes_of_part).to(tl.int32)
@@ -72,16 +72,13 @@ def join_parts(
     logits,  # rows of classes, where the layout says: only the targets' are read
     ids,  # (rows,) int64
     class_weight,  # (classes,) or None
-    loss,  # (rows,) float64 or None, as the three below
-    lse,
-    accuracy,
-    target_logit,
+    states,  # (rows, 4) float64 or None: what number_rows makes numbers of
     upstream_loss,  # (rows,) float64 or None
     upstream_factor,  # () float64 or None
     upstream_lse,  # (rows,) float64 or None
     upstream_target_logit,  # (rows,) float64 or None
     partial,  # (rows, parts, 3) float64, of see_parts
-    joined,  # (rows, 4) float64: top, the gradient's factor, the target's gradient, 1 where the gradient is 0
+    joined,  # (rows, 4) float64 or None: top, the gradient's factor, the target's gradient, 1 where the gradient is 0
     rows,
     classes,
     ignore_index,
@@ -95,11 +92,12 @@ def join_parts(
     HALF: tl.constexpr,
     WIDE: tl.constexpr,  # the logits are float64
 ):
-    """Join the parts of one row. Reads 24 bytes a part; writes 32 and the numbers."""
+    """Join the parts of one row. Reads 24 bytes a part; writes 64."""
     real: tl.constexpr = tl.float64 if WIDE else tl.float32
     row = tl.program_id(0).to(tl.int64) + tl.arange(0, 1)
-    targets = targets_of(ids, class_weight, row, rows, classes, ignore_index)
-    _, _, known, target, _ = targets
+    targets = targets_of(ids, row, rows, classes, ignore_index)
+    inside, counted, known, target = targets
+    assert_known(counted, known)
     start = logits + (row // inner) * outer_stride + (row % inner) * inner_stride
     own = tl.load(start + target * class_stride, mask=known, other=0.0).to(tl.float64)
     part = tl.arange(0, PARTS)
@@ -114,25 +112,25 @@ def join_parts(
     carried = carried_over(rests, references, exponents, reference[:, None], exponent[:, None])
     beaten = (top == float("inf"))[:, None] & (tops < float("inf"))
     rest = tl.sum(tl.where(beaten, rests * 0.0, carried), axis=1)
-    factor, at_target, still = conclude(
-        (rest, reference.to(tl.float64), exponent.to(tl.float64), top.to(tl.float64), before),
-        targets,
-        own,
-        row,
-        loss,
-        lse,
-        accuracy,
-        target_logit,
-        upstream_loss,
-        upstream_factor,
-        upstream_lse,
-        upstream_target_logit,
-        Z_LOSS,
-    )
-    tl.store(joined + row * 4, top.to(tl.float64))
-    tl.store(joined + row * 4 + 1, factor)
-    tl.store(joined + row * 4 + 2, at_target)
-    tl.store(joined + row * 4 + 3, still.to(tl.float64))
+    if states is not None:
+        store_states(states, row, inside, rest, top, before, own)
+    if joined is not None:
+        factor, at_target, still = factors_of_rows(
+            (rest, top, own),
+            targets,
+            row,
+            class_weight,
+            upstream_loss,
+            upstream_factor,
+            upstream_lse,
+            upstream_target_logit,
+            Z_LOSS,
+            HALF,
+        )
+        tl.store(joined + row * 4, top.to(tl.float64))
+        tl.store(joined + row * 4 + 1, factor)
+        tl.store(joined + row * 4 + 2, at_target)
+        tl.store(joined + row * 4 + 3, still.to(tl.float64))
 
 
 @triton.jit
@@ -163,7 +161,7 @@ def write_parts(
     program = tl.program_id(0).to(tl.int64)
     part = program % parts
     row = program // parts + tl.arange(0, 1)
-    _, _, known, target, _ = targets_of(ids, None, row, rows, classes, ignore_index)
+    _, _, known, target = targets_of(ids, row, rows, classes, ignore_index)
     place = target.to(tl.int32)
     top = tl.load(joined + row * 4).to(real)
     factor = tl.load(joined + row * 4 + 1)

@@ -7,7 +7,7 @@ the L2 cache as far as the rows in flight fit there.
 import triton
 import triton.language as tl
 
-from crossent._kernels.gpu.class_id_numbers import conclude, targets_of
+from crossent._kernels.gpu.class_id_numbers import assert_known, factors_of_rows, store_states, targets_of
 from crossent._kernels.gpu.rest import block_sum, certain_only, gradient_tile, largest_before, reference_of, with_block
 from crossent._kernels.gpu.rounding import rounded
 
@@ -17,10 +17,7 @@ def class_id_rows(
     logits,  # rows of classes, where the layout says
     ids,  # (rows,) int64
     class_weight,  # (classes,) or None
-    loss,  # (rows,) float64 or None, as the three below
-    lse,
-    accuracy,
-    target_logit,
+    states,  # (rows, 4) float64 or None: what number_rows makes numbers of
     upstream_loss,  # (rows,) float64 or None
     upstream_factor,  # () float64 or None
     upstream_lse,  # (rows,) float64 or None
@@ -43,12 +40,14 @@ def class_id_rows(
     SINGLE: tl.constexpr,  # one block holds all classes
     HALF: tl.constexpr,
     WIDE: tl.constexpr,  # the logits are float64
+    ORDER: tl.constexpr,  # accuracy is wanted
 ):
     """Solve ROWS rows. Reads and writes: see the head of this file."""
     real: tl.constexpr = tl.float64 if WIDE else tl.float32
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    targets = targets_of(ids, class_weight, row, rows, classes, ignore_index)
-    inside, _, known, target, _ = targets
+    targets = targets_of(ids, row, rows, classes, ignore_index)
+    inside, counted, known, target = targets
+    assert_known(counted, known)
     start = logits + (row // inner) * outer_stride + (row % inner) * inner_stride
     own = tl.load(start + target * class_stride, mask=known, other=0.0).to(tl.float64)
     place = target.to(tl.int32)
@@ -59,7 +58,7 @@ def class_id_rows(
     if SINGLE:
         at = start[:, None] + column[None, :].to(tl.int64) * class_stride
         x = tl.load(at, mask=known[:, None] & (column < classes)[None, :], other=float("-inf")).to(real)
-        if accuracy is not None:
+        if ORDER:
             before = largest_before(x, column, place)
         x = tl.where(column[None, :] == place[:, None], float("-inf"), x)
         top = tl.max(x, axis=1)
@@ -75,27 +74,26 @@ def class_id_rows(
             here = begin + column
             at = start[:, None] + here[None, :].to(tl.int64) * class_stride
             x = tl.load(at, mask=known[:, None] & (here < classes)[None, :], other=float("-inf")).to(real)
-            if accuracy is not None:
+            if ORDER:
                 before = tl.maximum(before, largest_before(x, here, place))
             x = tl.where(here[None, :] == place[:, None], float("-inf"), x)
             rest, reference, exponent, top = with_block(x, rest, reference, exponent, top, HALF)
 
-    factor, at_target, still = conclude(
-        (rest, reference.to(tl.float64), exponent.to(tl.float64), top.to(tl.float64), before.to(tl.float64)),
-        targets,
-        own,
-        row,
-        loss,
-        lse,
-        accuracy,
-        target_logit,
-        upstream_loss,
-        upstream_factor,
-        upstream_lse,
-        upstream_target_logit,
-        Z_LOSS,
-    )
+    if states is not None:
+        store_states(states, row, inside, rest, top, before, own)
     if gradient is not None:
+        factor, at_target, still = factors_of_rows(
+            (rest, top, own),
+            targets,
+            row,
+            class_weight,
+            upstream_loss,
+            upstream_factor,
+            upstream_lse,
+            upstream_target_logit,
+            Z_LOSS,
+            HALF,
+        )
         out = (
             gradient + (row // gradient_inner) * gradient_outer_stride + (row % gradient_inner) * gradient_inner_stride
         )

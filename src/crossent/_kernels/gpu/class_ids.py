@@ -7,19 +7,24 @@ import torch
 import triton
 
 from crossent._kernels.gpu._launch import launching, processors
+from crossent._kernels.gpu.class_id_columns import class_id_columns
+from crossent._kernels.gpu.class_id_numbers import number_rows
 from crossent._kernels.gpu.class_id_parts import join_parts, see_parts, write_parts
 from crossent._kernels.gpu.class_id_rows import class_id_rows
 from crossent._kernels.gpu.layout import Layout, layout_of
 from crossent._kernels.gpu.problem import CLASS_IDS, Numbers, Problem, Upstream
 
+ROWS_NUMBERED = 128  # a thread to a row, in four warps
+COLUMNS, WHOLE, BLOCKS, PARTS = "a thread to a row", "a row in registers", "a row in blocks", "a row in parts"
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How rows are spread: tiles of (rows, block); a row is one tile (single), or several, or several in each of its parts."""
+    """How rows are spread: a route, and tiles of (rows, block)."""
 
+    route: str
     rows: int
     block: int
-    single: bool
     warps: int
     parts: int = 1
 
@@ -37,20 +42,19 @@ def choose(layout: Layout, element_bytes: int, at_once: int) -> Launch:
     Not measured on a GPU yet. The sizes leave each thread 16 to 32 logits: loads enough in flight to fill the memory's
     pipeline, and registers for two programs a processor, so that one computes while the other waits.
     """
-    classes = triton.next_power_of_2(max(1, layout.classes))
-    if layout.class_stride != 1 and layout.classes > 1:  # neighbouring rows are read together, if anything is
-        block = min(classes, 16)
-        return Launch(rows=1024 // block, block=block, single=layout.classes <= block, warps=4)
-    longest = 8192 if element_bytes < 8 else 4096
+    beside = (layout.inner_stride if layout.inner > 1 else layout.outer_stride) == 1
+    if layout.classes <= 16 or (beside and layout.class_stride != 1):
+        return Launch(COLUMNS, rows=128, block=1, warps=4)
+    classes = triton.next_power_of_2(layout.classes)
+    longest = 8192 if element_bytes < 8 else 2048
     if classes <= longest:
-        return Launch(rows=max(1, 2048 // classes), block=classes, single=True, warps=max(4, classes // 512))
+        return Launch(WHOLE, rows=max(1, 2048 // classes), block=classes, warps=max(4, min(8, classes // 512)))
     block = longest // 2
     if layout.rows < 2 * at_once:
         parts = min(triton.cdiv(4 * at_once, layout.rows), triton.cdiv(layout.classes, block))
-        if parts > 1:
-            return Launch(rows=1, block=block, single=False, warps=8, parts=parts)
+        return Launch(PARTS, rows=1, block=block, warps=8, parts=parts)
     # rows in flight stay few, so that the gradient's pass finds them in the L2 cache
-    return Launch(rows=1, block=longest, single=False, warps=16)
+    return Launch(BLOCKS, rows=1, block=longest, warps=16)
 
 
 def solve(problem: Problem, numbers: Numbers, upstream: Upstream | None, gradient: torch.Tensor | None) -> None:
@@ -80,61 +84,50 @@ def run(
     rows, classes = layout.rows, layout.classes
     read = layout.inner, layout.outer_stride, layout.inner_stride, layout.class_stride
     written = out.inner, out.outer_stride, out.inner_stride, out.class_stride
-    asked = (
-        *(problem.class_weight, numbers.loss, numbers.lse, numbers.accuracy, numbers.target_logit),
-        *(upstream.loss, upstream.factor, upstream.lse, upstream.target_logit),
-    )
+    sizes = rows, classes, ignored
+    asked = numbers.loss, numbers.lse, numbers.accuracy, numbers.target_logit
+    order = {"ORDER": numbers.accuracy is not None}
+    penalty = {"Z_LOSS": float(problem.z_loss)}
     form = {"HALF": logits.element_size() == 2, "WIDE": logits.dtype == torch.float64}
     # device assertions, but none for every sum of integers
-    options: dict[str, Any] = {"num_warps": chosen.warps, "debug": True, "sanitize_overflow": False}
-    tile = {"BLOCK": chosen.block, **form}
-    penalty = {"Z_LOSS": float(problem.z_loss)}
-    with launching(logits):
-        if chosen.parts == 1:
-            tile |= {"ROWS": chosen.rows, "SINGLE": chosen.single, **penalty}
-            grid = (triton.cdiv(rows, chosen.rows),)
-            class_id_rows[grid](
-                logits, ids, *asked, gradient, rows, classes, ignored, *read, *written, **tile, **options
+    options: dict[str, Any] = {"debug": True, "sanitize_overflow": False}
+    wide = {"num_warps": chosen.warps, **options}
+
+    def room(*shape: int) -> torch.Tensor:
+        return torch.empty(shape, dtype=torch.float64, device=logits.device)
+
+    upstreams = upstream.loss, upstream.factor, upstream.lse, upstream.target_logit
+    weight = problem.class_weight
+    grid = (triton.cdiv(rows, chosen.rows),)
+    if chosen.route == COLUMNS:
+        given = weight, *asked, *upstreams
+        with launching(logits):
+            class_id_columns[grid](
+                logits, ids, *given, gradient, *sizes, *read, *written, ROWS=chosen.rows, **penalty, **form, **wide
             )
-            return
-        length = triton.cdiv(triton.cdiv(classes, chosen.parts), chosen.block) * chosen.block
-        parts = triton.cdiv(classes, length)
-        room = torch.empty(rows * (3 * parts + 4), dtype=torch.float64, device=logits.device)
-        partial, joined = room[: 3 * rows * parts], room[3 * rows * parts :]
-        grid = (rows * parts,)
-        order = numbers.accuracy is not None
-        see_parts[grid](
-            logits, ids, partial, rows, classes, ignored, parts, length, *read, ORDER=order, **tile, **options
-        )
-        join_parts[(rows,)](
-            logits,
-            ids,
-            *asked,
-            partial,
-            joined,
-            rows,
-            classes,
-            ignored,
-            parts,
-            *read,
-            PARTS=triton.next_power_of_2(parts),
-            **penalty,
-            **form,
-            **(options | {"num_warps": 1}),
-        )
-        if gradient is not None:
-            write_parts[grid](
-                logits,
-                ids,
-                joined,
-                gradient,
-                rows,
-                classes,
-                ignored,
-                parts,
-                length,
-                *read,
-                *written,
-                **tile,
-                **options,
+        return
+    states = None if all(number is None for number in asked) else room(rows, 4)
+    wanted = weight, states, *upstreams
+    with launching(logits):
+        if chosen.route == PARTS:
+            length = triton.cdiv(triton.cdiv(classes, chosen.parts), chosen.block) * chosen.block
+            parts = triton.cdiv(classes, length)
+            partial, joined = room(rows, parts, 3), None if gradient is None else room(rows, 4)
+            tile = {"BLOCK": chosen.block, **form}
+            grid = (rows * parts,)
+            see_parts[grid](logits, ids, partial, *sizes, parts, length, *read, **tile, **order, **wide)
+            own = {"PARTS": triton.next_power_of_2(parts), "num_warps": 1}
+            join_parts[(rows,)](
+                logits, ids, *wanted, partial, joined, *sizes, parts, *read, **own, **penalty, **form, **options
+            )
+            if gradient is not None:
+                write_parts[grid](logits, ids, joined, gradient, *sizes, parts, length, *read, *written, **tile, **wide)
+        else:
+            tile = {"ROWS": chosen.rows, "BLOCK": chosen.block, "SINGLE": chosen.route == WHOLE, **form}
+            class_id_rows[grid](
+                logits, ids, *wanted, gradient, *sizes, *read, *written, **penalty, **tile, **order, **wide
+            )
+        if states is not None:
+            number_rows[(triton.cdiv(rows, ROWS_NUMBERED),)](
+                ids, weight, states, *asked, *sizes, ROWS=ROWS_NUMBERED, **penalty, **form, **options
             )
