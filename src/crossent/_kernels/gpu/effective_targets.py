@@ -64,9 +64,9 @@ def read_rows(
     UNIFORM: tl.constexpr,
     IGNORES: tl.constexpr,  # DISTRIBUTIONS: ignore_index is a class
 ):
-    """Return of each row the id of its class (of distributions: 1 if ignore_index has all, as far as that class can tell),
+    """Return of rows: the id of its class, what a class that top-k targets do not name gets, whether the row takes part, and
 
-    what a class that is not named gets, whether the row takes part, and whether it names a class that there is not.
+    whether it names a class that there is not. Of distributions the id says 1 where the class `ignore_index` has a 1.
     """
     class_id = tl.zeros_like(row)
     background = row.to(tl.float64) * 0.0
@@ -102,13 +102,15 @@ def read_tile(
     row,  # (ROWS,) int64
     class_id,  # (ROWS,), read_rows made it and the next
     background,
-    c,  # (1, CLASSES) int32
+    block,  # the first class of the tile
+    c,  # (1, CLASSES) int32: its classes
     inside,  # (ROWS, CLASSES)
     classes,
     smoothing,
     smoothing_of_each,  # smoothing / classes
     KIND: tl.constexpr,
     SMOOTHS: tl.constexpr,
+    LISTED: tl.constexpr,  # TOP_K: a power of two, at least the width
 ):
     """Return t and y, 0 outside."""
     if KIND == DISTRIBUTIONS:
@@ -118,7 +120,11 @@ def read_tile(
         t = tl.where(inside & (class_id[:, None] == c), 1.0, 0.0).to(tl.float64)
     else:
         t = tl.where(inside, background[:, None], 0.0)
-        for i in range(targets.width):
+        # of a large vocabulary most tiles hold no class that is named
+        listed = tl.arange(0, LISTED)[None, :]
+        near = tl.load(targets.ids + row[:, None] * targets.width + listed, mask=listed < targets.width, other=-1)
+        held = tl.sum(((near >= block) & (near < block + c.shape[1])).to(tl.int32))
+        for i in range(tl.where(held > 0, targets.width, 0)):
             at = row * targets.width + i
             one = tl.load(targets.ids + at, mask=row >= 0, other=0)
             share = wide(tl.load(targets.shares + at, mask=row >= 0, other=0.0))

@@ -77,6 +77,7 @@ def write_gradient(
     z_loss,
     KIND: tl.constexpr,
     SMOOTHS: tl.constexpr,
+    LISTED: tl.constexpr,
     CAPPED: tl.constexpr,
     HEATED: tl.constexpr,
     PENALIZED: tl.constexpr,
@@ -109,7 +110,19 @@ def write_gradient(
         x = wide(tl.load(first + c.to(tl.int64) * place.class_stride, mask=moves, other=0.0))
         z = bent(x, softcap, temperature, CAPPED, HEATED)
         t, y = read_tile(
-            targets, row, class_id, background, c, moves, classes, smoothing, smoothing_of_each, KIND, SMOOTHS
+            targets,
+            row,
+            class_id,
+            background,
+            block,
+            c,
+            moves,
+            classes,
+            smoothing,
+            smoothing_of_each,
+            KIND,
+            SMOOTHS,
+            LISTED,
         )
         is_place = c == sums.place[:, None]
         d, lost = difference(z, sums.top[:, None], DOUBLE)

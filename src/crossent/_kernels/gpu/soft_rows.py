@@ -46,6 +46,7 @@ def solve_rows(
     UNIFORM: tl.constexpr,
     IGNORES: tl.constexpr,
     SMOOTHS: tl.constexpr,
+    LISTED: tl.constexpr,
     CAPPED: tl.constexpr,
     HEATED: tl.constexpr,
     PENALIZED: tl.constexpr,
@@ -84,7 +85,19 @@ def solve_rows(
             x = tl.load(first + c.to(tl.int64) * place.class_stride, mask=inside, other=0.0)
             z = tl.where(inside, bent(wide(x), softcap, temperature, CAPPED, HEATED), -float("inf"))
             t, y = read_tile(
-                targets, row, class_id, background, c, inside, classes, smoothing, smoothing_of_each, KIND, SMOOTHS
+                targets,
+                row,
+                class_id,
+                background,
+                block,
+                c,
+                inside,
+                classes,
+                smoothing,
+                smoothing_of_each,
+                KIND,
+                SMOOTHS,
+                LISTED,
             )
             seen = see(seen, z, t, y, c, inside, DOUBLE, WITH_ENTROPY, WITH_TARGET_LOGIT, WITH_ACCURACY, WITH_NAMED)
     sums = joined(seen, DOUBLE, WITH_ENTROPY, WITH_TARGET_LOGIT, WITH_ACCURACY, WITH_NAMED)
@@ -121,6 +134,7 @@ def solve_rows(
                 z_loss,
                 KIND,
                 SMOOTHS,
+                LISTED,
                 CAPPED,
                 HEATED,
                 PENALIZED,

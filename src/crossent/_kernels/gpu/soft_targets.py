@@ -100,6 +100,7 @@ def _launch(
         UNIFORM=problem.uniform_rest and targets.width < layout.classes,
         IGNORES=0 <= problem.ignore_index < layout.classes,
         SMOOTHS=problem.label_smoothing != 0.0,
+        LISTED=triton.next_power_of_2(targets.width),
         CAPPED=problem.softcap is not None,
         HEATED=problem.temperature != 1.0,
         PENALIZED=problem.z_loss != 0.0,
