@@ -31,6 +31,7 @@ class Wish:
     extras: Extras
     denominator: torch.Tensor | float | None  # the caller's own
     again: Again
+    differentiated: bool = False
     top_k: TopKTargets | None = None
 
 
@@ -113,7 +114,7 @@ class ReducedLoss(torch.autograd.Function):
             )
         ctx.wish, ctx.made, ctx.factor = wish, None, None
         upstream = None
-        if ctx.needs_input_grad[0]:
+        if wish.differentiated:
             ctx.factor = _factor(denominator, logits.device)
             # a float16 loses what is small before the upstream gradient scales it up: its gradient is made in backward
             if logits.dtype != torch.float16:
@@ -179,6 +180,8 @@ def reduced_loss(
     wish: Wish,
 ) -> Any:
     """Return the loss, with the numbers that were asked for."""
+    # inside of `forward` nobody can tell: there it looks as if evaluation wanted a gradient, too
+    wish = replace(wish, differentiated=torch.is_grad_enabled() and logits.requires_grad)
     if isinstance(target, TopKTargets):
         wish, target = replace(wish, top_k=target), _gpu_rows.top_k_on(logits.device, target)
     loss, *found = ReducedLoss.apply(logits, target, weight, sample_weight, wish)
