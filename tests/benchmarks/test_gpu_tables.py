@@ -110,7 +110,7 @@ def test_the_page_says_which_rows_stay_in_registers(element_bytes: int, said: st
     from crossent._kernels.gpu.layout import Layout
 
     def single(classes: int) -> bool:
-        return class_ids.choose(Layout(8192, classes, 1, classes, 0, 1), element_bytes, 132).single
+        return class_ids.choose(Layout(8192, classes, 1, classes, 0, 1), element_bytes, 132).route == class_ids.WHOLE
 
     longest = max(2**power for power in range(1, 19) if single(2**power))
     assert said.format(longest) in (ROOT / gpu_tables.PAGE).read_text(encoding="utf-8")

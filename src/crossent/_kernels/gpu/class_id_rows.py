@@ -44,6 +44,8 @@ def class_id_rows(
 ):
     """Solve ROWS rows. Reads and writes: see the head of this file."""
     real: tl.constexpr = tl.float64 if WIDE else tl.float32
+    # what the gradient's pass will read is to stay in the L2 cache, what nobody reads again to leave it
+    FIRST_PASS: tl.constexpr = "evict_last" if gradient is not None else "evict_first"
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     targets = targets_of(ids, row, rows, classes, ignore_index)
     inside, counted, known, target = targets
@@ -73,7 +75,9 @@ def class_id_rows(
         for begin in range(0, classes, BLOCK):
             here = begin + column
             at = start[:, None] + here[None, :].to(tl.int64) * class_stride
-            x = tl.load(at, mask=known[:, None] & (here < classes)[None, :], other=float("-inf")).to(real)
+            x = tl.load(
+                at, mask=known[:, None] & (here < classes)[None, :], other=float("-inf"), eviction_policy=FIRST_PASS
+            ).to(real)
             if ORDER:
                 before = tl.maximum(before, largest_before(x, here, place))
             x = tl.where(here[None, :] == place[:, None], float("-inf"), x)
@@ -107,10 +111,15 @@ def class_id_rows(
             for begin in range(0, classes, BLOCK):
                 here = begin + column
                 at = start[:, None] + here[None, :].to(tl.int64) * class_stride
-                x = tl.load(at, mask=known[:, None] & (here < classes)[None, :], other=float("-inf")).to(real)
+                x = tl.load(
+                    at,
+                    mask=known[:, None] & (here < classes)[None, :],
+                    other=float("-inf"),
+                    eviction_policy="evict_first",
+                ).to(real)
                 if tl.max(certain.to(tl.int32), axis=0) > 0:
                     x = certain_only(x, certain)
                 value = gradient_tile(x, reference, exponent, factor, at_target, still, here, place, HALF)
                 to = out[:, None] + here[None, :].to(tl.int64) * gradient_class_stride
                 value = rounded(value, gradient.dtype.element_ty)
-                tl.store(to, value, mask=inside[:, None] & (here < classes)[None, :])
+                tl.store(to, value, mask=inside[:, None] & (here < classes)[None, :], eviction_policy="evict_first")
