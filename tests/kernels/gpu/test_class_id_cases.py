@@ -145,6 +145,16 @@ def test_a_row_without_upstream_has_no_gradient_even_where_it_is_nan(route: Laun
 
 
 @every_route
+@pytest.mark.parametrize("z_loss", [0.0, 0.1])
+def test_a_class_without_weight_costs_nothing_and_has_no_gradient(z_loss: float, route: Launch) -> None:
+    logits = torch.tensor([[-INF, 1, 2], [NAN, 1, 2], [0.0, 1, 2]], device=DEVICE)
+    weight = torch.tensor([0.0, 1.0, -1.0], device=DEVICE)
+    result = solve(logits, [0, 0, 0], route=route, class_weight=weight, z_loss=z_loss)
+    assert result.losses.tolist() == [0.0, 0.0, 0.0]
+    assert not result.gradients.any()
+
+
+@every_route
 def test_one_class_is_certain(route: Launch) -> None:
     result = solve(torch.tensor([[3.0], [-80.0], [NAN], [-INF]], device=DEVICE), [0, 0, 0, 0], route=route)
     np.testing.assert_array_equal(result.losses, [0.0, 0.0, NAN, NAN])

@@ -105,10 +105,10 @@ def store_numbers(
     rest, settled_own = settled(rest, own, known, certain)
     surprise, normalizer = surprise_of(rest, reference.to(tl.float64), exponent.to(tl.float64), settled_own, certain)
     if loss is not None:
-        # a weight of 0 takes away an infinity, but no NaN
-        value = tl.where((mass == 0.0) & (surprise == float("inf")), 0.0, mass * surprise)
+        value = mass * surprise + 0.0  # a weight below 0 makes no -0.0
         if Z_LOSS != 0.0:
-            value += tl.where(mass == 0.0, 0.0, Z_LOSS * mass * (normalizer * normalizer))
+            value += Z_LOSS * mass * (normalizer * normalizer)
+        value = tl.where(mass == 0.0, 0.0, value)  # not weighed at all: as on the CPU, neither infinite nor NaN
         tl.store(loss + row, tl.where(counted, value, 0.0), mask=inside)
     if lse is not None:
         tl.store(lse + row, tl.where(counted, normalizer, 0.0), mask=inside)
