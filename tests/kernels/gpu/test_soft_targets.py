@@ -217,12 +217,15 @@ ODD = [
     [60.0, 0.0, 0.0, 0.0],
     [1e5, 0.0, 0.0, -1e5],
 ]
+UPSTREAM_OF_ODD = Upstream(factor=torch.ones((), dtype=F64), entropy=torch.ones(len(ODD), dtype=F64))
 ODD_TARGETS = {
     "ids": torch.zeros(len(ODD), dtype=torch.int64),
     "last": torch.full((len(ODD),), 3),
     "one-hot": torch.tensor([[1.0, 0.0, 0.0, 0.0]]).repeat(len(ODD), 1),
     "soft": torch.tensor([[0.5, 0.25, 0.0, 0.25]]).repeat(len(ODD), 1),
     "signed": torch.tensor([[0.5, -0.25, 0.0, 0.25]]).repeat(len(ODD), 1),
+    "signed, in all 0": torch.tensor([[0.5, -0.75, 0.0, 0.25]]).repeat(len(ODD), 1),
+    "zeros": torch.zeros(len(ODD), 4),
     "no number": torch.tensor([[0.5, NAN, 0.0, 0.25]]).repeat(len(ODD), 1),
     "infinite": torch.tensor([[0.5, INF, 0.0, 0.25]]).repeat(len(ODD), 1),
     "top-k": TopKTargets(torch.tensor([[0, 3]] * len(ODD)), torch.full((len(ODD), 2), 0.25), rest="uniform"),
@@ -247,6 +250,22 @@ def test_odd_rows_answer_as_on_the_cpu(name: str, options: dict[str, Any]) -> No
     if name != "infinite":  # inf or NaN, as it comes
         same(got.gradient, leaf.grad, equal_nan=True)
     assert not (got.loss == 0.0).logical_and(torch.signbit(got.loss)).any()
+
+
+@pytest.mark.parametrize("name", ["last", "soft", "top-k"])
+def test_odd_rows_in_parts_of_one_class_answer_as_whole_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = ODD_TARGETS[name]
+    if isinstance(target, torch.Tensor) and target.is_floating_point():
+        target = target.clone()
+        target[4:7] = torch.tensor([0.0, 1.0, 0.0, 0.0])
+    options: dict[str, Any] = {"ignore_index": 1, "upstream": UPSTREAM_OF_ODD}
+    whole = solve(torch.tensor(ODD), target, **options)
+    monkeypatch.setattr(soft_targets, "TILE_NUMBERS", 1)
+    monkeypatch.setattr(soft_targets, "PART_TILES", 1)
+    monkeypatch.setattr(soft_targets, "processors", lambda device: 1000)
+    parts = solve(torch.tensor(ODD), target, **options)
+    for number in (*NAMES, "accuracy", "gradient"):
+        same(getattr(parts, number), getattr(whole, number), equal_nan=True)
 
 
 def test_a_row_that_nobody_asks_about_has_no_gradient() -> None:
