@@ -279,3 +279,12 @@ def test_top_k_targets_that_do_not_fit() -> None:
     for f in (lambda t: ours(logits[:1], t), lambda t: head(logits[:1], torch.eye(5), t)):
         with pytest.raises(IndexError, match=r"^Target 5 is out of bounds\.$"):
             f(TopKTargets([[5]], [[0.5]]))
+
+
+def test_soft_targets_that_sum_to_0_have_a_loss_whatever_is_asked_for() -> None:
+    logits = torch.tensor([[0.0, 1.0, 2.0], [np.nan, 0.0, 1.0]], requires_grad=True)
+    for target in (torch.tensor([[1.0, -1.0, 0.0]]).expand(2, 3), torch.zeros(2, 3)):
+        plain = ours(logits, target, reduction="none")
+        asked = ours(logits, target, reduction="none", returns=("lse",)).loss
+        same(asked, plain, equal_nan=True)
+        same(*(torch.autograd.grad(losses.sum(), logits)[0] for losses in (asked, plain)), equal_nan=True)

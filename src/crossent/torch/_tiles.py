@@ -198,12 +198,12 @@ def _solve_tile(
         assert target.plain is not None
         gaps = torch.where(target.effective == 0.0, 0.0, target.effective * (top[:, None] - z))
         gaps.scatter_(1, likeliest[:, None], 0.0)
-        numbers["loss"] = torch.where(target.mass == 0.0, 0.0, gaps.sum(1) + target.mass * surprise)
+        numbers["loss"] = gaps.sum(1) + torch.where(_is_silent(target, surprise), 0.0, target.mass * surprise)
         if "target_logit" in extras.returns:
             numbers["target_logit"] = torch.where(target.plain == 0.0, 0.0, target.plain * z).sum(1)
         best = target.ids if target.ids is not None else target.plain.argmax(1)
     if extras.z_loss:
-        numbers["loss"] += torch.where(target.mass == 0.0, 0.0, extras.z_loss * target.mass * lse * lse)
+        numbers["loss"] += torch.where(_is_silent(target, surprise), 0.0, extras.z_loss * target.mass * lse * lse)
     numbers["accuracy"] = (likeliest == best).double()
     of_entropy = None
     if with_entropy and of_likeliest is not None:
@@ -229,6 +229,12 @@ def _solve_tile(
     return numbers, gradient
 
 
+def _is_silent(target: _Tile, surprise: torch.Tensor) -> torch.Tensor:
+    """Say whose targets weigh nothing: of class ids whatever the logits are, of soft targets unless the row is NaN."""
+    silent = target.mass == 0.0
+    return silent if target.effective is None else silent & ~surprise.isnan()
+
+
 def _gradient_of(
     of_likeliest: torch.Tensor,  # p - onehot of the likeliest class; overwritten
     lse: torch.Tensor,
@@ -249,6 +255,8 @@ def _gradient_of(
         v = v + torch.where(u * target.mass == 0.0, 0.0, 2.0 * extras.z_loss * u * target.mass * lse)
     factor = u * target.mass + v
     still = factor == 0.0
+    if target.effective is not None:
+        still &= (u == 0.0) | ~lse.isnan()
     if bool(still.any()):
         of_likeliest[still] = 0.0  # also where it is NaN: such rows do not take part
     gradient = of_likeliest.mul_(factor[:, None])
