@@ -253,14 +253,14 @@ def test_odd_rows_answer_as_on_the_cpu(name: str, options: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("name", ["last", "soft", "top-k"])
-def test_odd_rows_in_parts_of_one_class_answer_as_whole_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_odd_rows_in_two_parts_answer_as_whole_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     target = ODD_TARGETS[name]
     if isinstance(target, torch.Tensor) and target.is_floating_point():
         target = target.clone()
         target[4:7] = torch.tensor([0.0, 1.0, 0.0, 0.0])
     options: dict[str, Any] = {"ignore_index": 1, "upstream": UPSTREAM_OF_ODD}
     whole = solve(torch.tensor(ODD), target, **options)
-    monkeypatch.setattr(soft_targets, "TILE_NUMBERS", 1)
+    monkeypatch.setattr(soft_targets, "TILE_NUMBERS", 2)
     monkeypatch.setattr(soft_targets, "PART_TILES", 1)
     monkeypatch.setattr(soft_targets, "processors", lambda device: 1000)
     parts = solve(torch.tensor(ODD), target, **options)
