@@ -1,10 +1,10 @@
 # Every target uses the `python` that is active; another one: make check PYTHON=python3.12
 PYTHON ?= python
 
-.PHONY: help check format test sweep engines bench bench-short bench-scoring bench-gpu tables docs docs-pages
+.PHONY: help check format test sweep gpu-route engines bench bench-short bench-scoring bench-gpu tables docs docs-pages
 
 help:
-	@echo "check  test  sweep  engines  bench  bench-short  bench-scoring  bench-gpu  tables  docs  docs-pages  format"
+	@echo "check  test  sweep  gpu-route  engines  bench  bench-short  bench-scoring  bench-gpu  tables  docs  docs-pages  format"
 
 # Lint, format, types and the walls between the floors: everything that can be said without running the code.
 check:
@@ -23,6 +23,10 @@ test:
 
 sweep:
 	$(PYTHON) -m pytest -m slow
+
+# The PyTorch door's tests once more, through the GPU's kernels: tensors of the CPU, Triton's interpreter; half an hour on two cores.
+gpu-route:
+	$(PYTHON) -m pytest tests/torch --gpu-route
 
 # Scores on processes, Dask, Ray and Spark; those that are not installed are skipped.
 engines:

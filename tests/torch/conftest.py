@@ -7,6 +7,35 @@ import torch
 
 from crossent.torch import _gpu
 
+_SLOW = "asks for thousands of launches, each of which an interpreter takes milliseconds for"
+_ON_THE_DEVICE = "looks at numbers of the device, which asserts there instead: see test_gpu_route.py"
+_CPU_ALONE = "is about the CPU's own code"
+# Tests that --gpu-route leaves out: how their ids end or what they contain, and why.
+LEFT_OUT = {
+    "::test_gradients_of_class_weights": f"{_SLOW}; test_gpu_route.py compares derivatives with torch's",
+    "test_extras.py::test_every_kind_of_derivative": f"{_SLOW}; test_gpu_route.py compares derivatives with torch's",
+    "::test_derivatives[nn.functional.cross_entropy": f"{_SLOW}; test_gpu_route.py compares derivatives with torch's",
+    "::test_digits_through_autograd": f"{_SLOW}; tests/kernels/gpu has the same tables",
+    "test_options.py::test_any_combination_of_options": f"{_SLOW}; test_gpu_route.py draws 25 of its thousand",
+    "made_anew[0.0-(300, 400)]": _SLOW,
+    "made_anew[0.1-(300, 400)]": _SLOW,
+    "::test_a_mean_has_the_same_bits_for_any_order_and_any_threads": f"{_CPU_ALONE}, its threads",
+    "::test_errors_are_torchs[a label that is no class]": _ON_THE_DEVICE,
+    "::test_the_label_that_is_named_is_the_first_wrong_one": _ON_THE_DEVICE,
+    "::test_errors_of_the_loss[NaN]": _ON_THE_DEVICE,
+    "::test_evaluation_makes_no_gradients": f"{_CPU_ALONE}; test_gpu_route.py counts what the kernels are asked",
+    "::test_lse_near_nothing": "a float32 row's lse has the digits of its float32 powers, 2e-8, which z_loss=1e4 shows",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--gpu-route"):
+        return
+    for item in items:
+        for part, reason in LEFT_OUT.items():
+            if part in item.nodeid:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
 
 def _total(values: torch.Tensor) -> torch.Tensor:
     """Stand in for the exact sum, which has tests of its own, takes 10 ms interpreted and is asked for at every step."""

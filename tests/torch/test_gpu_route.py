@@ -4,6 +4,7 @@ All of tests/torch goes this way with `make gpu-route`. Derivatives are compared
 differences: an interpreted kernel takes milliseconds, and differences ask for thousands of them.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,7 @@ ours = crossent.torch.cross_entropy
 same = torch.testing.assert_close
 EXTRAS: dict[str, Any] = {"z_loss": 0.1, "softcap": 3.0, "temperature": 0.7}
 NUMBERS = ("lse", "entropy", "target_logit")
+EXACT_TOTAL = _gpu.total  # the kernel, which the fixture replaces
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -155,6 +157,17 @@ def test_rows_are_mapped() -> None:
     leaf = logits.clone().requires_grad_()
     loss(leaf, ids, own).backward()
     same(vmap(grad(loss))(logits, ids, own), leaf.grad)
+
+
+def test_a_mean_is_exact_and_rounded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_gpu, "total", EXACT_TOTAL)
+    logits, ids, weight = 9.0 * torch.randn(200, 5), torch.randint(0, 5, (200,)), torch.rand(5)
+    order = torch.randperm(200)
+    rows = ours(logits.double(), ids, weight.double(), reduction="none").tolist()
+    expected = math.fsum(rows) / math.fsum(weight.double()[ids].tolist())
+    for some in (slice(None), order):
+        assert ours(logits[some].double(), ids[some], weight.double()).item() == pytest.approx(expected, rel=4e-16)
+    assert torch.equal(ours(logits, ids, weight), ours(logits[order], ids[order], weight))
 
 
 def test_the_kernels_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:

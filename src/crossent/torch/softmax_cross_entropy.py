@@ -89,7 +89,7 @@ def cross_entropy(
     Raises
     ------
     IndexError, RuntimeError, TypeError, ValueError
-        What torch raises, with its words; a class id that is neither in [0, C) nor `ignore_index` always raises.
+        What torch raises, with its words; a class id that is neither in [0, C) nor `ignore_index` always raises on the CPU.
     OptionError
         If `z_loss`, `softcap`, `temperature`, `denominator` or `returns` is none of the above; also a ValueError.
     ShapeError, DtypeError
@@ -107,7 +107,9 @@ def cross_entropy(
     the same rows and options.
     With a cap, a temperature, smoothing or entropy every logit is taken through float64. The gradient is then made with the loss,
     whatever its size, for the upstream gradient that a plain backward brings, and once more for any other.
-    Tensors that the kernels do not read (on other devices, of subclasses, while compiling) go to torch's own function.
+    CUDA tensors have kernels of their own, where Triton can be imported, and nothing waits for the device: there a class id that
+    is none, or a weight that is not finite, is an assertion of the device. They have not been measured on a GPU yet.
+    Tensors that the kernels do not read (on further devices, of subclasses) go to torch's own function.
 
     References
     ----------
