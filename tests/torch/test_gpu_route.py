@@ -193,3 +193,18 @@ def test_logits_written_to_since_are_noticed() -> None:
     doubled.add_(1.0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
+
+
+def test_without_triton_torch_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors of the device "meta" stand for CUDA's, which the CPU's kernels do not read either."""
+    monkeypatch.setattr(_gpu, "DEVICES", frozenset({"meta"}))
+    monkeypatch.setattr(_gpu, "_HAS_TRITON", False)
+    monkeypatch.setattr(_gpu, "solve", None)
+    logits, ids = torch.empty(2, 3, device="meta"), torch.zeros(2, dtype=torch.int64, device="meta")
+    for extras in ({}, EXTRAS):
+        assert ours(logits, ids, **extras).device.type == "meta"
+
+
+def test_the_compilers_operators_have_a_kernel_for_cuda() -> None:
+    for name in ("crossent::cross_entropy", "crossent::cross_entropy_backward"):
+        assert torch._C._dispatch_has_kernel_for_dispatch_key(name, "CUDA")

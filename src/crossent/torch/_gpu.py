@@ -30,7 +30,7 @@ def total(values: torch.Tensor) -> torch.Tensor:
     """Return the exact sum of numbers, rounded once to float64, on their device."""
     from crossent._kernels.gpu import exact_sum
 
-    return exact_sum.total(values.detach().double().reshape(-1))
+    return exact_sum.total(values.detach().double().resolve_neg().reshape(-1))
 
 
 def scale(gradient: torch.Tensor, factor: torch.Tensor) -> None:
