@@ -342,7 +342,7 @@ class Held(TorchDispatchMode):
         weakref.finalize(storage, drop)
 
 
-@pytest.mark.parametrize(("budget", "bound"), [(None, 1.95e9), (256 * 2**20, 1.48e9)], ids=["default", "256 MB"])
+@pytest.mark.parametrize(("budget", "bound"), [(None, 1.91e9), (256 * 2**20, 1.45e9)], ids=["default", "256 MB"])
 def test_memory_at_the_size_of_a_large_head(
     budget: int | None, bound: float, untraced: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,7 +362,7 @@ def test_memory_at_the_size_of_a_large_head(
         gradients = torch.autograd.grad(ours(hidden, weight, target, memory_budget=budget), (hidden, weight))
     own = sum(gradient.nbytes for gradient in gradients)
     assert own <= held.now < own + 1e6  # and all else has been given back
-    assert 0.5 * bound < held.most - own <= bound
+    assert 0.99 * bound < held.most - own <= bound
 
 
 def test_chunks_fit_the_budget_in_whole_tiles() -> None:

@@ -78,7 +78,8 @@ def linear_cross_entropy(
     shift : int
         For causal models: hidden state i predicts target i + shift of the last leading dimension.
     memory_budget : int, optional
-        Bytes for logits; by default what `crossent.show_config()` says. At least one row is held.
+        Bytes for logits; by default what `crossent.show_config()` says, on a GPU 704 MB or 1/64 of its memory. At least one
+        row is held.
     grad_filter : float, optional
         Leave out of the backward products what is below `grad_filter` times its row's weight in the gradient of the logits,
         2**-12 for example, and put means in its place. See the notes.
@@ -102,12 +103,14 @@ def linear_cross_entropy(
         If `shift` or `memory_budget` is no count, `grad_filter` does not lie in (0, 1), or an option of
         `crossent.torch.cross_entropy` is none; also a ValueError.
     IndexError
-        If a class id is neither in [0, C) nor `ignore_index`.
+        If a class id is neither in [0, C) nor `ignore_index`; on a GPU an assertion fails on the device, later.
 
     Notes
     -----
     Peak memory beyond inputs and gradients: the budget; for float16 and bfloat16 also the weight's gradient in float32, in
-    which the chunks are added. Gradients are made with the loss.
+    which the chunks are added; on a GPU half of that, as the gradient's own memory holds the rest.
+    Gradients are made with the loss. On a GPU nothing waits for the device. So rows that do not take part are not left out there but multiplied as zeros, whatever
+    they hold, and `grad_filter` goes by tiles of 64 rows and 128 classes.
     Accuracy: that of torch's matrix product, then of `crossent.torch.cross_entropy`. Losses and the gradient of `input` have the
     same bits for any budget (without `grad_filter`) as far as the matrix product gives a row the same bits among other rows; sums over chunks, the
     gradients of weight and bias, are rounded once more for each chunk.
@@ -116,7 +119,7 @@ def linear_cross_entropy(
     twentieth of their mass are multiplied whole; the others' loss of mass comes back as ``returns=("dropped_mass",)``, the part
     of the softmax that was averaged. It pays where predictions are peaked; at the start of a training nearly every row is
     multiplied whole.
-    With create_graph=True, `torch.func`, compilers, other tensors than strided ones on the CPU, or a head of more dimensions, it is
+    With create_graph=True, `torch.func`, compilers, other tensors than strided ones on the CPU or a CUDA device, or a head of more dimensions, it is
     `crossent.torch.cross_entropy` of `torch.nn.functional.linear`, which has every kind of derivative, no budget and no filter.
     With `process_group` every rank has to call with the same rows, options and wishes for gradients.
 
