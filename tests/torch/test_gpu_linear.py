@@ -1,8 +1,10 @@
 """The linear head as it runs on the GPU, here interpreted: torch's loss of torch's layer, and nothing that waits for the device."""
 
 import itertools
+import subprocess
 import sys
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import crossent
 import crossent.torch
+from crossent._kernels.gpu import tile_products, tile_sums
 from crossent._kernels.gpu.problem import Numbers, Problem, Upstream
-from crossent.torch import _gpu, _gpu_linear, _gpu_sums
+from crossent.torch import _gpu, _gpu_head, _gpu_sums
 
 ours = crossent.torch.linear_cross_entropy
 door = sys.modules["crossent.torch.linear_cross_entropy"]  # the function of its name hides it
@@ -236,6 +239,27 @@ def test_a_causal_model_predicts_what_comes_later() -> None:
     same(torch.autograd.grad(loss, weight), torch.autograd.grad(expected, weight))
 
 
+@pytest.mark.skipif(CUDA, reason="2026-11-30: gloo has tensors of the CPU")
+def test_a_head_split_over_ranks_is_the_whole_head(tmp_path: Path) -> None:
+    """Over three processes, of which the second has no classes; see gpu_ranks.py."""
+    command = [sys.executable, "-m", "tests.torch.gpu_ranks"]
+    processes = [
+        subprocess.Popen(
+            [*command, str(rank), "3", str(tmp_path / "store")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(3)
+    ]
+    try:
+        said = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert said == ["10 problems agree\n"] * 3
+
+
 def test_autocast_multiplies_in_halves_and_returns_float32() -> None:
     hidden, weight, bias = head()
     target = ids()
@@ -313,6 +337,28 @@ def test_nothing_waits_for_the_device(name: str, untraced: None, monkeypatch: py
             answer(tensors, options | {"reduction": reduction}, 2048)
 
 
+class NoKernel:
+    """Launches nothing."""
+
+    def __getitem__(self, grid: Any) -> Any:
+        return lambda *arguments, **options: None
+
+
+def test_the_filter_waits_for_nothing(untraced: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in (
+        (tile_sums, "_tile_sums"),
+        (tile_products, "_times"),
+        (tile_products, "_add_transposed_times"),
+    ):
+        monkeypatch.setattr(module, name, NoKernel())
+    monkeypatch.setattr(_gpu, "solve", lambda *_: None)
+    monkeypatch.setattr(_gpu, "total", lambda values: values.sum())
+    options = OPTIONS["all of them"]() | {"grad_filter": 2**-9, "returns": RETURNS}
+    for target in (ids(), distributions(), top_k("uniform")):
+        with NoSync():
+            answer(head(torch.bfloat16), {"target": target} | options, 2048)
+
+
 class Held(TorchDispatchMode):
     """Counts the bytes of storages that are alive."""
 
@@ -368,10 +414,10 @@ def test_memory_at_the_size_of_a_large_head(
 def test_chunks_fit_the_budget_in_whole_tiles() -> None:
     def room(rows: int, classes: int, budget: int) -> torch.Tensor:
         hidden, weight = (torch.empty(n, 4, dtype=torch.bfloat16, device="meta") for n in (rows, classes))
-        wish: Any = type("Wish", (), {"budget_bytes": budget, "grad_filter": None})
-        return _gpu_linear.Head(hidden, weight, None, None, None, wish).logits_room()  # type: ignore[arg-type]
+        wish: Any = type("Wish", (), {"budget_bytes": budget, "grad_filter": None, "group": None})
+        return _gpu_head.Head(hidden, weight, None, None, None, None, wish).logits_room()  # type: ignore[arg-type]
 
-    assert room(8192, 256000, _gpu_linear.budget_bytes(torch.device("meta"))).shape == (1408, 256000)  # six chunks
+    assert room(8192, 256000, _gpu_head.budget_bytes(torch.device("meta"))).shape == (1408, 256000)  # six chunks
     assert room(7, 50257, 1).shape == (1, 50257)
     assert room(7, 50257, 2**30).stride() == (50304, 1)  # rows that begin at 128 bytes
     assert len(room(1000, 1000, 2**20)) == 512

@@ -23,8 +23,9 @@ _LIFTED = 2.0**10
 class TileFilter:
     """What has been left out so far, of rows numbered as the head's."""
 
-    def __init__(self, eps: float, rows: int, classes: int, device: torch.device) -> None:
+    def __init__(self, eps: float, rows: int, classes: int, device: torch.device, ranks: int = 1) -> None:
         self.eps = eps
+        self.most = FLAT / ranks  # of a row's mass: each rank leaves out some
         self.row_sums = torch.zeros(2, rows, dtype=torch.float64, device=device)  # above 0, and below
         self.class_sums = torch.zeros(2, classes, dtype=torch.float64, device=device)
         self.dropped = torch.zeros(rows, dtype=torch.float64, device=device)  # as a share of the row's mass
@@ -41,9 +42,9 @@ class TileFilter:
         dropped = torch.where(mass == 0.0, 0.0, mass / sizes)
         tiles = len(found.light)
         flat = torch.zeros(tiles * TILE_ROWS, dtype=torch.bool, device=gradient.device)
-        flat[: len(dropped)] = ~(dropped <= FLAT)
+        flat[: len(dropped)] = ~(dropped <= self.most)
         whole = flat.view(tiles, TILE_ROWS).any(1)
-        of_rows = whole.repeat_interleave(TILE_ROWS, output_size=len(flat))[: len(dropped)]
+        of_rows = whole[:, None].expand(tiles, TILE_ROWS).reshape(-1)[: len(dropped)]
         self.dropped[these] = torch.where(of_rows, 0.0, dropped)
         self.row_sums[:, these] = torch.where(of_rows, 0.0, row_sums)
         self.class_sums += found.of_classes.masked_fill_(whole[None, :, None], 0.0).sum(1, dtype=torch.float64)

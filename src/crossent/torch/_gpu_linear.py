@@ -7,104 +7,22 @@ inputs and their gradients: 0.72 GB for the logits of 1408 rows, 1.18 GB for the
 To make each class's gradient at once, without sums over chunks, would take the logits a second time, a third more operations.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from crossent._kernels.gpu.problem import CLASS_IDS, DISTRIBUTIONS, TOP_K, Numbers, Problem, Upstream
+from crossent._kernels.gpu.problem import Numbers, Upstream
 from crossent._kernels.gpu.tile_products import Kept, times
 from crossent.arrays.targets import TopKTargets
-from crossent.torch import _extended, _gpu, _rows
+from crossent.torch import _extended, _gpu, _shards, _tiles, tensor_parallel
 from crossent.torch._arguments import is_batched, is_differentiated
 from crossent.torch._extras import DIFFERENTIABLE, with_returns
 from crossent.torch._gpu_filter import TileFilter, sizes_of
+from crossent.torch._gpu_head import Head, denominator_of, head_of, row_weights
 from crossent.torch._gpu_sums import Sums, wide_dtype
 from crossent.torch._linear import Wish, composed
 from crossent.torch._total import exactly
-
-# Logits, unless the caller says otherwise: six chunks of the head above. Less on small devices, 1/64 of their memory.
-_MOST_BYTES, _OF_MEMORY = 704 * 2**20, 64
-# Rows of a chunk and strides of logits are multiples of these where that costs nothing: products of matrices go by such tiles,
-# and leave their fast paths where a row does not begin at 16 bytes.
-_TILE_ROWS, _ALIGNED = 128, 64
-# The part of the budget that the filter's sums of tiles take: of halves 8 bytes for 128 entries, and twice 8 for 64.
-_FOR_TILES = 6
-
-
-def budget_bytes(device: torch.device) -> int:
-    """Return how many bytes of logits are held unless the caller says."""
-    if device.type != "cuda":
-        return _MOST_BYTES
-    return min(_MOST_BYTES, int(torch.cuda.get_device_properties(device).total_memory) // _OF_MEMORY)
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """Targets of rows, on the device."""
-
-    kind: int
-    ids: torch.Tensor | None  # (rows,) or (rows, k)
-    probs: torch.Tensor | None  # (rows, classes) or (rows, k)
-    uniform_rest: bool = False
-
-    def rows(self, these: slice) -> "Targets":
-        """Return those of some rows."""
-        ids, probs = (None if tensor is None else tensor[these] for tensor in (self.ids, self.probs))
-        return Targets(self.kind, ids, probs, self.uniform_rest)
-
-    def counted(self, settings: _rows.Settings) -> torch.Tensor | None:
-        """Return which rows take part, or None for all."""
-        if self.kind != TOP_K:
-            target = self.ids if self.kind == CLASS_IDS else self.probs
-            return _rows.counted_rows(target, settings)
-        assert self.ids is not None  # as the kind says
-        assert self.probs is not None
-        certain = ((self.ids == settings.ignore_index) & (self.probs == 1.0)).any(1)
-        return ~(certain & ((self.probs != 0.0).sum(1) == 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What a linear head is given."""
-
-    hidden: torch.Tensor  # (rows, features)
-    linear_weight: torch.Tensor  # (classes, features)
-    linear_bias: torch.Tensor | None  # (classes,)
-    targets: Targets
-    weight: torch.Tensor | None  # (classes,)
-    wish: Wish
-
-    def logits_room(self) -> torch.Tensor:
-        """Return memory for the logits of as many rows as the budget holds, in chunks of about one size."""
-        rows, classes = len(self.hidden), len(self.linear_weight)
-        stride = -(-classes // _ALIGNED) * _ALIGNED
-        held = self.wish.budget_bytes
-        if self.wish.grad_filter is not None:
-            held -= held // _FOR_TILES
-        most = max(1, min(held // (stride * self.hidden.dtype.itemsize), rows))
-        even = -(-rows // -(-rows // most))
-        whole_tiles = -(-even // _TILE_ROWS) * _TILE_ROWS
-        step = whole_tiles if whole_tiles <= most else even
-        return torch.empty(step, stride, dtype=self.hidden.dtype, device=self.hidden.device)[:, :classes]
-
-    def problem(self, logits: torch.Tensor, these: slice) -> Problem:
-        """Return what the row kernel is asked for some rows."""
-        targets, settings, extras = self.targets.rows(these), self.wish.settings, self.wish.extras
-        return Problem(
-            logits,
-            1,
-            targets.kind,
-            targets.ids,
-            targets.probs,
-            uniform_rest=targets.uniform_rest,
-            class_weight=self.weight,
-            ignore_index=settings.ignore_index,
-            label_smoothing=settings.label_smoothing,
-            softcap=extras.softcap,
-            temperature=extras.temperature,
-            z_loss=extras.z_loss,
-        )
 
 
 class Gradients:
@@ -125,9 +43,9 @@ class Gradients:
             else:
                 times(of_logits, kept, head.linear_weight, self.hidden[these])
         if self.linear_weight is not None:
-            hidden, counted = head.hidden[these], head.targets.rows(these).counted(head.wish.settings)
-            if counted is not None:  # 0 times what an ignored row holds need not be 0
-                hidden = torch.where(counted[:, None], hidden, 0.0)
+            hidden = head.hidden[these]
+            if head.counted is not None:  # 0 times what an ignored row holds need not be 0
+                hidden = torch.where(head.counted[these, None], hidden, 0.0)
             if kept is None:
                 self.linear_weight.add(of_logits, hidden)
             else:
@@ -149,14 +67,14 @@ def solve(
     head: Head, names: tuple[str, ...], wanted: tuple[bool, bool, bool], upstream: Upstream | None
 ) -> tuple[dict[str, torch.Tensor], Gradients]:
     """Return numbers of each row, (rows,) float64, and the gradients of what `upstream` says."""
-    rows, device, settings = len(head.hidden), head.hidden.device, head.wish.settings
-    room = head.logits_room()
+    rows, classes, device = len(head.hidden), len(head.linear_weight), head.hidden.device
+    room, group = head.logits_room(), head.wish.group
     numbers = {name: torch.zeros(rows, dtype=torch.float64, device=device) for name in names}
     made = Gradients(head, wanted)
     filtering = None
-    if head.wish.grad_filter is not None and (any(wanted) or "dropped_mass" in names):
-        filtering = TileFilter(head.wish.grad_filter, rows, len(head.linear_weight), device)
-    with_lse = filtering is not None and head.wish.extras.z_loss != 0.0
+    if head.wish.grad_filter is not None and classes and (any(wanted) or "dropped_mass" in names):
+        ranks = 1 if group is None else _shards.count_of(group)
+        filtering = TileFilter(head.wish.grad_filter, rows, classes, device, ranks)
     for start in range(0, rows, len(room)):
         these = slice(start, min(start + len(room), rows))
         hidden, logits = head.hidden[these], room[: these.stop - start]
@@ -165,23 +83,72 @@ def solve(
         else:
             torch.addmm(head.linear_bias, hidden, head.linear_weight.t(), out=logits)
         own = {name: of_rows[these] for name, of_rows in numbers.items() if name != "dropped_mass"}
-        if with_lse and "lse" not in own:
-            own["lse"] = torch.empty(len(logits), dtype=torch.float64, device=device)
-        problem, up = head.problem(logits, these), None if upstream is None else _rows_of(upstream, these)
+        up = None if upstream is None else _rows_of(upstream, these)
         out = logits if any(wanted) or filtering is not None else None
-        _gpu.solve(problem, Numbers(**own), up, out)
-        kept = None
-        if filtering is not None:
-            assert up is not None  # it is given wherever a filter is
-            counted = head.targets.rows(these).counted(settings)
-            kept = filtering.take(logits, these, sizes_of(problem, up, own.get("lse"), counted))
+        solve_rows = _solve_rows if group is None else _solve_rows_of_ranks
+        sizes = solve_rows(head, these, logits, own, up, out, with_sizes=filtering is not None)
+        kept = None if filtering is None else filtering.take(logits, these, sizes)
         if any(wanted):
             made.add(head, these, logits, kept)
     if filtering is not None:
         if "dropped_mass" in names:
             numbers["dropped_mass"] = filtering.dropped
         filtering.finish(made, head.hidden, head.linear_weight)
+    if group is not None:
+        if made.hidden is not None:  # every rank has the part that comes through its own classes
+            made.hidden.copy_(head.shard.summed(made.hidden.to(wide_dtype(made.hidden.dtype))))
+        if "dropped_mass" in numbers:
+            numbers["dropped_mass"] = head.shard.summed(numbers["dropped_mass"])
     return numbers, made
+
+
+def _solve_rows(
+    head: Head,
+    these: slice,
+    logits: torch.Tensor,
+    numbers: dict[str, torch.Tensor],
+    upstream: Upstream | None,
+    out: torch.Tensor | None,
+    *,
+    with_sizes: bool,
+) -> torch.Tensor | None:
+    """Fill in the numbers of some rows and, in `out`, their gradient; return what each row's softmax is multiplied by in it."""
+    problem = head.problem(logits, these)
+    if with_sizes and problem.z_loss and "lse" not in numbers:
+        numbers["lse"] = torch.empty(len(logits), dtype=torch.float64, device=logits.device)
+    _gpu.solve(problem, Numbers(**numbers), upstream, out)
+    if not with_sizes:
+        return None
+    assert upstream is not None  # it is given wherever a filter is
+    return sizes_of(problem, upstream, numbers.get("lse"), None if head.counted is None else head.counted[these])
+
+
+def _solve_rows_of_ranks(
+    head: Head,
+    these: slice,
+    logits: torch.Tensor,
+    numbers: dict[str, torch.Tensor],
+    upstream: Upstream | None,
+    out: torch.Tensor | None,
+    *,
+    with_sizes: bool,
+) -> torch.Tensor | None:
+    """Do the same for classes that are split over ranks, by torch's operations."""
+    targets = head.targets.rows(these)
+    target = targets.probs if targets.ids is None else targets.ids
+    if targets.top_k is not None:
+        target = _extended.taken(targets.top_k, these)
+    rows = tensor_parallel.Rows(logits, target, head.weight, head.wish.settings, head.wish.extras)
+    found, shard, whole = tensor_parallel.solve(rows, head.shard)
+    for name, of_rows in numbers.items():
+        of_rows.copy_(found[name])
+    if upstream is None or out is None:
+        return None
+    of_loss = torch.ones_like(found["loss"]) if upstream.loss is None else upstream.loss
+    of_loss = of_loss if upstream.factor is None else of_loss * upstream.factor
+    own = _tiles.Upstream(of_loss, *(getattr(upstream, name) for name in DIFFERENTIABLE))
+    tensor_parallel.fill(rows, shard, whole, own, out)
+    return tensor_parallel.scale_of(rows, whole, own) if with_sizes else None
 
 
 def _rows_of(upstream: Upstream, these: slice) -> Upstream:
@@ -210,9 +177,9 @@ class GpuLinearCrossEntropy(torch.autograd.Function):
         ctx.save_for_backward(hidden, linear_weight, linear_bias, ids, probs, weight, sample_weight)
         ctx.wish, ctx.top_k, ctx.made, ctx.names = wish, target, None, wish.extras.returns
         settings, scalar = wish.settings, wish.settings.reduction != "none"
-        head = _head(hidden, linear_weight, linear_bias, ids, probs, weight, target, wish)
+        head = head_of(hidden, linear_weight, linear_bias, ids, probs, weight, target, wish)
         ctx.own = None if sample_weight is None else sample_weight.double()
-        denominator = _denominator(head, ctx.own) if settings.reduction == "mean" else None
+        denominator = denominator_of(head, ctx.own) if settings.reduction == "mean" else None
         one = torch.ones((), dtype=torch.float64, device=hidden.device)
         ctx.inverse = one if denominator is None else torch.where(denominator == 0.0, 0.0, 1.0 / denominator)
         # numbers that are differentiated bring upstream gradients of their own: then all is made in backward
@@ -253,53 +220,9 @@ class GpuLinearCrossEntropy(torch.autograd.Function):
             factor = factor * upstream
         of_others = {name: of_row.double().contiguous() for name, of_row in given.items()}
         own = Upstream(None if of_loss is None else of_loss.contiguous(), factor, **of_others)
-        head = _head(hidden, linear_weight, linear_bias, ids, probs, weight, ctx.top_k, ctx.wish)
+        head = head_of(hidden, linear_weight, linear_bias, ids, probs, weight, ctx.top_k, ctx.wish)
         made = solve(head, (), tuple(ctx.needs_input_grad[:3]), own)[1]
         return (*made.finish(None, hidden.dtype), *(None,) * 6)
-
-
-def _head(
-    hidden: torch.Tensor,
-    linear_weight: torch.Tensor,
-    linear_bias: torch.Tensor | None,
-    ids: torch.Tensor | None,
-    probs: torch.Tensor | None,
-    weight: torch.Tensor | None,
-    top_k: TopKTargets | None,
-    wish: Wish,
-) -> Head:
-    kind = DISTRIBUTIONS if ids is None else CLASS_IDS if probs is None else TOP_K
-    targets = Targets(kind, ids, probs, uniform_rest=top_k is not None and top_k.rest == "uniform")
-    return Head(hidden, linear_weight, linear_bias, targets, weight, wish)
-
-
-def _denominator(head: Head, sample_weight: torch.Tensor | None) -> torch.Tensor:
-    """Return what a mean divides by, () float64."""
-    device, given = head.hidden.device, head.wish.denominator
-    if given is not None:
-        if isinstance(given, torch.Tensor):
-            return given.to(device, torch.float64, non_blocking=True)
-        return torch.full((), given, dtype=torch.float64, device=device)
-    weights = _row_weights(head.targets, head.weight, sample_weight, head.wish.settings, head.hidden)
-    return _gpu.total(weights)
-
-
-def _row_weights(
-    targets: Targets,
-    weight: torch.Tensor | None,
-    sample_weight: torch.Tensor | None,
-    settings: _rows.Settings,
-    hidden: torch.Tensor,
-) -> torch.Tensor:
-    """Return what each row adds to what a mean divides by, (rows,) float64."""
-    counted = targets.counted(settings)
-    weights = torch.ones(len(hidden), dtype=torch.float64, device=hidden.device)
-    if weight is not None and targets.kind == CLASS_IDS:
-        assert targets.ids is not None  # as the kind says
-        weights = weight.double().index_select(0, targets.ids.clamp(0, len(weight) - 1))
-    if sample_weight is not None:
-        weights = weights * sample_weight.double()
-    return weights if counted is None else torch.where(counted, weights, 0.0)
 
 
 def linear_loss(
@@ -317,7 +240,7 @@ def linear_loss(
     ids = probs = top_k = None
     if isinstance(target, TopKTargets):
         shape = torch.Size((*leading, len(linear_weight)))
-        _extended.check_top_k(target, shape, replace(settings, class_axis=len(leading)))
+        _extended.check_top_k(target, shape, replace(settings, class_axis=len(leading)), ids=wish.group is None)
         top_k = _extended.flat_rows(target)
         ids, probs = _gpu.moved(top_k.ids.astype("int64"), device), _gpu.moved(top_k.probs, device)
     elif target.is_floating_point():
@@ -335,8 +258,8 @@ def linear_loss(
     if outside:
         denominator: Any = wish.denominator
         if denominator is None and settings.reduction == "mean":
-            targets = _head(rows, linear_weight, None, ids, probs, weight, top_k, wish).targets
-            denominator = exactly(_row_weights(targets, weight, weights, settings, rows), "sum", 1.0)
+            head = head_of(rows, linear_weight, None, ids, probs, weight, top_k, wish)
+            denominator = exactly(row_weights(head, weights), "sum", 1.0)
         loss = _extended.reduced(loss, weights, denominator, settings)
     dtype = torch.promote_types(settings.loss_dtype, torch.float32)
     numbers = {name: value.to(dtype).reshape(leading) for name, value in zip(wish.extras.returns, found, strict=True)}

@@ -109,8 +109,8 @@ def linear_cross_entropy(
     -----
     Peak memory beyond inputs and gradients: the budget; for float16 and bfloat16 also the weight's gradient in float32, in
     which the chunks are added; on a GPU half of that, as the gradient's own memory holds the rest.
-    Gradients are made with the loss. On a GPU nothing waits for the device. So rows that do not take part are not left out there but multiplied as zeros, whatever
-    they hold, and `grad_filter` goes by tiles of 64 rows and 128 classes.
+    Gradients are made with the loss. On a GPU nothing waits for the device, unless ranks have to agree on a number of rows. So
+    rows that do not take part are multiplied there, as zeros, whatever they hold; `grad_filter` goes by tiles of 64 x 128.
     Accuracy: that of torch's matrix product, then of `crossent.torch.cross_entropy`. Losses and the gradient of `input` have the
     same bits for any budget (without `grad_filter`) as far as the matrix product gives a row the same bits among other rows; sums over chunks, the
     gradients of weight and bias, are rounded once more for each chunk.
@@ -178,10 +178,10 @@ def linear_cross_entropy(
     settings = Settings(1, reduction, ignore_index, check_smoothing(label_smoothing), loss_dtype)
     budget = None if memory_budget is None else check_count("memory_budget", memory_budget)
     wish = Wish(settings, extras, budget or 0, own_denominator, eps, torch.is_grad_enabled(), process_group)
-    if _gpu.serves(device) and process_group is None:
-        from crossent.torch import _gpu_linear  # here, as Triton takes its time to load
+    if _gpu.serves(device):
+        from crossent.torch import _gpu_head, _gpu_linear  # here, as Triton takes its time to load
 
-        wish = replace(wish, budget_bytes=budget or _gpu_linear.budget_bytes(device))
+        wish = replace(wish, budget_bytes=budget or _gpu_head.budget_bytes(device))
         return _gpu_linear.linear_loss(hidden, linear_weight, linear_bias, target, weight, weights, wish)
     wish = replace(wish, budget_bytes=budget or memory_budget_bytes())
     return _solve(hidden, linear_weight, linear_bias, target, weight, weights, wish)
