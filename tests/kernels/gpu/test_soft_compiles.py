@@ -1,4 +1,4 @@
-"""The kernel for any targets and options is one that Triton compiles for a GPU, in every stage."""
+"""The kernel for any targets compiles for a GPU in every stage, and all kernels where there is one of everything."""
 
 import os
 import subprocess
@@ -6,11 +6,22 @@ import sys
 from pathlib import Path
 
 
-def test_compiles_for_hopper(tmp_path: Path) -> None:
-    environment = os.environ | {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
-    script = Path(__file__).with_name("compile_soft_targets.py")
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
+def lines_of(script: str, cache: Path) -> list[list[str]]:
+    environment = os.environ | {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(cache)}
+    command = [sys.executable, Path(__file__).with_name(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def test_compiles_for_hopper(tmp_path: Path) -> None:
+    lines = lines_of("compile_soft_targets.py", tmp_path)
     assert [stage for stage, _, _ in lines] == ["0", "0", "0", "1", "2"]
     assert all(arch == "90" and int(size) > 10_000 for _, arch, size in lines)
+
+
+def test_compiles_where_there_is_one_of_everything(tmp_path: Path) -> None:
+    one_class = "class_id_columns solve_rows"
+    one_long_row = "see_parts join_parts write_parts number_rows solve_rows solve_rows"
+    others = "_sum _scale _tile_sums _times _add_transposed_times"
+    assert lines_of("compile_smallest.py", tmp_path) == [f"{one_class} {one_long_row} {others}".split()]

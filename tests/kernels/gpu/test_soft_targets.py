@@ -141,6 +141,12 @@ def test_rows_longer_than_a_tile(kind: str, programs: int, monkeypatch: pytest.M
     )
 
 
+def test_places_outlive_parts_whose_number_is_no_power_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soft_targets, "split_of", lambda layout, programs: soft_targets.Split(1, 4, 3, 4))
+    logits, target = torch.eye(12)[[5, 11, 5]], torch.eye(12)[[5, 11, 4]]
+    assert solve(logits, target).accuracy.tolist() == [1.0, 1.0, 0.0]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_other_dtypes_are_rounded_once(kind: str, dtype: torch.dtype) -> None:

@@ -189,7 +189,13 @@ def keep(
     """Store what a part of rows has seen."""
     at = scratch + row * parts + part
     for field in tl.static_range(12):
-        tl.store(at + field * rows.to(tl.int64) * parts, sums[field].to(tl.float64), mask=mask)
+        tl.store(at + field * tl.cast(rows, tl.int64) * parts, sums[field].to(tl.float64), mask=mask)
+
+
+@triton.jit
+def _places(at, here):
+    """Return places that were stored as float64; NOWHERE by hand, as a number beside `mask` is a float32, and rounds it up."""
+    return tl.where(here, tl.load(at, mask=here, other=0.0).to(tl.int32), NOWHERE)
 
 
 @triton.jit
@@ -203,12 +209,12 @@ def kept(
     """Return what the parts of rows have seen, as lanes."""
     part = tl.arange(0, PARTS)[None, :]
     at = scratch + row[:, None] * parts + part
-    step = rows.to(tl.int64) * parts
+    step = tl.cast(rows, tl.int64) * parts
     here = part < parts
-    lowest, nowhere = -float("inf"), 2147483647.0
+    lowest = -float("inf")
     return Sums(
         tl.load(at, mask=here, other=lowest),
-        tl.load(at + step, mask=here, other=nowhere).to(tl.int32),
+        _places(at + step, here),
         tl.load(at + 2 * step, mask=here, other=0.0),
         tl.load(at + 3 * step, mask=here, other=0.0),
         tl.load(at + 4 * step, mask=here, other=0.0),
@@ -216,7 +222,7 @@ def kept(
         tl.load(at + 6 * step, mask=here, other=0.0),
         tl.load(at + 7 * step, mask=here, other=0.0),
         tl.load(at + 8 * step, mask=here, other=lowest),
-        tl.load(at + 9 * step, mask=here, other=nowhere).to(tl.int32),
-        tl.load(at + 10 * step, mask=here, other=nowhere).to(tl.int32),
+        _places(at + 9 * step, here),
+        _places(at + 10 * step, here),
         tl.load(at + 11 * step, mask=here, other=0.0).to(tl.int32),
     )

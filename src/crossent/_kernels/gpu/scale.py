@@ -25,7 +25,7 @@ def _scale(
 ):
     number = tl.load(factor).to(wide)
     if number != 1.0:
-        for start in range(tl.program_id(0).to(tl.int64) * block, size, programs.to(tl.int64) * block):
+        for start in range(tl.program_id(0).to(tl.int64) * block, size, tl.cast(programs, tl.int64) * block):
             places = start + tl.arange(0, block)
             value = tl.load(entries + places, mask=places < size, other=0.0).to(wide)
             # rows that do not take part stay 0 whatever comes from above, and 0 makes 0 of everything

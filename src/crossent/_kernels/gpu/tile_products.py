@@ -191,7 +191,7 @@ def _add_transposed_times(
     if (count > 0) | (not BEGUN):
         held = first
         if class_tile * TILE_CLASSES >= inside:
-            held = others - inside.to(tl.int64) * features
+            held = others - tl.cast(inside, tl.int64) * features
         at = held + own[:, None] * features + feature[None, :]
         there = (own < classes)[:, None] & of_features
         if BEGUN:

@@ -79,6 +79,6 @@ def _tile_sums(
     below = tl.where(is_light & (entries < 0.0), entries, 0.0)
     of_row, of_class = class_tile * rows + row, row_tile * classes + own
     tl.store(of_rows + of_row, tl.sum(above, 1), mask=row < rows)
-    tl.store(of_rows + class_tiles.to(tl.int64) * rows + of_row, tl.sum(below, 1), mask=row < rows)
+    tl.store(of_rows + tl.cast(class_tiles, tl.int64) * rows + of_row, tl.sum(below, 1), mask=row < rows)
     tl.store(of_classes + of_class, tl.sum(above, 0), mask=own < classes)
-    tl.store(of_classes + row_tiles.to(tl.int64) * classes + of_class, tl.sum(below, 0), mask=own < classes)
+    tl.store(of_classes + tl.cast(row_tiles, tl.int64) * classes + of_class, tl.sum(below, 0), mask=own < classes)
