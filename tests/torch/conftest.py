@@ -1,6 +1,11 @@
-"""The route of the GPU's kernels for tensors of the CPU, where Triton interprets them: --gpu-route, or the fixture `gpu_route`."""
+"""The route of the GPU's kernels for tensors of the CPU: --gpu-route, or the fixture `gpu_route`.
+
+Triton interprets the kernels; where there is a GPU, it runs them, and tensors go there and back around each launch.
+"""
 
 import math
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 import torch
@@ -46,12 +51,52 @@ def _total(values: torch.Tensor) -> torch.Tensor:
     return torch.tensor(found, dtype=torch.float64, device="cpu")
 
 
+def _moved(parts: Any, device: str) -> Any:
+    """Return a problem, numbers or upstream gradients with their tensors on a device."""
+    values = {field.name: getattr(parts, field.name) for field in fields(parts)}
+    return replace(
+        parts, **{name: value.to(device) for name, value in values.items() if isinstance(value, torch.Tensor)}
+    )
+
+
+def carrying_solve(device: str) -> Any:
+    """Return `_gpu.solve` for tensors of the CPU, on another device."""
+    solve = _gpu.solve
+
+    def carried(problem: Any, numbers: Any, upstream: Any, gradient: torch.Tensor | None) -> None:
+        found, out = _moved(numbers, device), None if gradient is None else gradient.to(device)
+        solve(_moved(problem, device), found, None if upstream is None else _moved(upstream, device), out)
+        for field in fields(numbers):
+            number = getattr(numbers, field.name)
+            if number is not None:
+                number.copy_(getattr(found, field.name))
+        if gradient is not None:
+            gradient.copy_(out)
+
+    return carried
+
+
+def carrying_scale(device: str) -> Any:
+    """Return `_gpu.scale` for tensors of the CPU, on another device."""
+    scale = _gpu.scale
+
+    def carried(gradient: torch.Tensor, factor: torch.Tensor) -> None:
+        out = gradient.to(device)
+        scale(out, factor.to(device))
+        gradient.copy_(out)
+
+    return carried
+
+
 @pytest.fixture
 def gpu_route(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send tensors of the CPU through the GPU's kernels."""
     pytest.importorskip("triton")
     monkeypatch.setattr(_gpu, "DEVICES", frozenset({"cuda", "cpu"}))
     monkeypatch.setattr(_gpu, "total", _total)
+    if torch.cuda.is_available():
+        monkeypatch.setattr(_gpu, "solve", carrying_solve("cuda"))
+        monkeypatch.setattr(_gpu, "scale", carrying_scale("cuda"))
 
 
 @pytest.fixture(autouse=True)
