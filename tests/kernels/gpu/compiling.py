@@ -33,6 +33,9 @@ CLASS_ID_CALLS: dict[str, tuple[tuple[int, ...], int, torch.dtype, bool, bool]] 
     "in blocks, bfloat16": ((4096, 128256), 1, torch.bfloat16, True, False),
     "in blocks, float32": ((4096, 128256), 1, torch.float32, True, True),
     "in blocks, float64": ((4096, 32000), 1, torch.float64, True, False),
+    # sizes of 1 are constants of a compiled kernel
+    "one row of one class": ((1, 1), 1, torch.float32, True, True),
+    "one row in registers": ((1, 1000), 1, torch.float16, True, True),
     "images, float32": ((8, 21, 512, 512), 1, torch.float32, True, False),
     "in parts, float16": ((1, 262144), 1, torch.float16, True, True),
     "in parts, float32": ((64, 128256), 1, torch.float32, True, False),

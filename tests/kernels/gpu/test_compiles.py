@@ -19,6 +19,7 @@ CALLS = [
         "rows in registers, float64",
     ),
     *("in blocks, bfloat16, losses", "in blocks, bfloat16", "in blocks, float32", "in blocks, float64"),
+    *("one row of one class", "one row in registers"),
     *("images, float32", "in parts, float16", "in parts, float32"),
 ]
 ROOT = Path(__file__).parents[3]

@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from crossent._kernels.gpu.class_id_numbers import assert_known, factors_of_rows, store_numbers, targets_of
-from crossent._kernels.gpu.rest import block_sum, certain_only, gradient_tile, reference_of
+from crossent._kernels.gpu.rest import added, block_sum, certain_only, gradient_tile, reference_of
 from crossent._kernels.gpu.rounding import rounded
 
 
@@ -64,13 +64,15 @@ def class_id_columns(
     some_certain = tl.max(certain.to(tl.int32), axis=0) > 0
     reference, exponent = reference_of(top, HALF)
     rest = tl.full((ROWS,), 0.0, tl.float64)
+    lost = rest
     at = start
     for column in tl.range(0, classes, loop_unroll_factor=8):
         x = tl.load(at, mask=known & (column != place), other=float("-inf")).to(real)[:, None]
         if some_certain:
             x = certain_only(x, certain)
-        rest += block_sum(x, reference, exponent, HALF)
+        rest, lost = added(rest, lost, block_sum(x, reference, exponent, HALF), WIDE)
         at += class_stride
+    rest += lost
     state = rest, top, before, own
     store_numbers(state, targets, row, class_weight, loss, lse, accuracy, target_logit, Z_LOSS, HALF)
     if gradient is not None:

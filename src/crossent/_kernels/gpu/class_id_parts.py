@@ -52,6 +52,7 @@ def see_parts(
     top = tl.full((1,), float("-inf"), real)
     before = top
     rest = tl.full((1,), 0.0, tl.float64)
+    lost = rest
     reference, exponent = reference_of(top, HALF)
     for begin in range(first, behind, BLOCK):
         here = begin + tl.arange(0, BLOCK)
@@ -60,10 +61,10 @@ def see_parts(
         if ORDER:
             before = tl.maximum(before, largest_before(x, here, place))
         x = tl.where(here[None, :] == place[:, None], float("-inf"), x)
-        rest, reference, exponent, top = with_block(x, rest, reference, exponent, top, HALF)
+        rest, lost, reference, exponent, top = with_block(x, rest, lost, reference, exponent, top, HALF)
     at_part = partial + (row * parts + part) * 3
     tl.store(at_part, top.to(tl.float64))
-    tl.store(at_part + 1, rest)
+    tl.store(at_part + 1, rest + lost)
     tl.store(at_part + 2, before.to(tl.float64))
 
 

@@ -71,6 +71,7 @@ def class_id_rows(
         rest = block_sum(x, reference, exponent, HALF)
     else:
         rest = tl.full((ROWS,), 0.0, tl.float64)
+        lost = rest
         reference, exponent = reference_of(top, HALF)
         for begin in range(0, classes, BLOCK):
             here = begin + column
@@ -81,7 +82,8 @@ def class_id_rows(
             if ORDER:
                 before = tl.maximum(before, largest_before(x, here, place))
             x = tl.where(here[None, :] == place[:, None], float("-inf"), x)
-            rest, reference, exponent, top = with_block(x, rest, reference, exponent, top, HALF)
+            rest, lost, reference, exponent, top = with_block(x, rest, lost, reference, exponent, top, HALF)
+        rest += lost
 
     if states is not None:
         store_states(states, row, inside, rest, top, before, own)

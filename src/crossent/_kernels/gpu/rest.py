@@ -103,10 +103,23 @@ def largest_before(x, column, place):
 
 
 @triton.jit
-def with_block(x, rest, reference, exponent, top, HALF: tl.constexpr):
-    """Return (rest, reference, exponent, top) with one more block of logits (ROWS, BLOCK) in them, target left out.
+def added(rest, lost, more, WIDE: tl.constexpr):
+    """Return (rest + more, lost and what the rounding of that leaves out): of use only where results are float64 too.
 
-    `top` is the largest logit so far; where it is +inf, `rest` counts how often.
+    Many sums on top of one that dominates do not average out: 4.5 ulp was seen of 15 classes without.
+    """
+    total = rest + more
+    if WIDE:
+        back = total - rest
+        lost += (rest - (total - back)) + (more - back)
+    return total, lost
+
+
+@triton.jit
+def with_block(x, rest, lost, reference, exponent, top, HALF: tl.constexpr):
+    """Return (rest, lost, reference, exponent, top) with one more block of logits (ROWS, BLOCK) in them, target left out.
+
+    `top` is the largest logit so far; where it is +inf, `rest` counts how often. `lost` belongs to `rest`: see `added`.
     """
     block_top = tl.max(x, axis=1)
     grows = block_top > top
@@ -115,12 +128,16 @@ def with_block(x, rest, reference, exponent, top, HALF: tl.constexpr):
         new_reference, new_exponent = reference_of(top, HALF)
         carried = carried_over(rest, reference, exponent, new_reference, new_exponent)
         rest = tl.where(grows, tl.where(top == float("inf"), rest * 0.0, carried), rest)
+        if x.dtype == tl.float64:
+            carried = carried_over(lost, reference, exponent, new_reference, new_exponent)
+            lost = tl.where(grows, tl.where(top == float("inf"), lost * 0.0, carried), lost)
         reference = tl.where(grows, new_reference, reference)
         exponent = tl.where(grows, new_exponent, exponent)
     certain = top == float("inf")
     if tl.max(certain.to(tl.int32), axis=0) > 0:
         x = certain_only(x, certain)
-    return rest + block_sum(x, reference, exponent, HALF), reference, exponent, top
+    rest, lost = added(rest, lost, block_sum(x, reference, exponent, HALF), x.dtype == tl.float64)
+    return rest, lost, reference, exponent, top
 
 
 @triton.jit
