@@ -7,7 +7,8 @@ import torch
 import triton
 import triton.language as tl
 
-from crossent._kernels.gpu._launch import INTERPRETED, launching, processors
+from crossent._kernels.gpu._launch import launching, processors
+from crossent._kernels.gpu.rounding import rounded
 
 # Programs per processor: enough to keep memory busy, few enough that leaving at once costs a launch and no more.
 _SHARE = 8
@@ -19,19 +20,18 @@ def _scale(
     entries,  # (size,) float16, bfloat16, float32 or float64
     factor,  # () float
     size,
-    programs,
-    wide: tl.constexpr,
-    block: tl.constexpr,
+    WIDE: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):
-    number = tl.load(factor).to(wide)
+    number = tl.load(factor).to(WIDE)
     if number != 1.0:
-        for start in range(tl.program_id(0).to(tl.int64) * block, size, tl.cast(programs, tl.int64) * block):
-            places = start + tl.arange(0, block)
-            value = tl.load(entries + places, mask=places < size, other=0.0).to(wide)
+        for start in range(tl.program_id(0).to(tl.int64) * BLOCK, size, tl.num_programs(0).to(tl.int64) * BLOCK):
+            places = start + tl.arange(0, BLOCK)
+            value = tl.load(entries + places, mask=places < size, other=0.0).to(WIDE)
             # rows that do not take part stay 0 whatever comes from above, and 0 makes 0 of everything
             value = tl.where(number == 0.0, 0.0, value)
             value = value * tl.where(value == 0.0, 1.0, number)
-            tl.store(entries + places, value.to(entries.dtype.element_ty), mask=places < size)
+            tl.store(entries + places, rounded(value, entries.dtype.element_ty), mask=places < size)
 
 
 def scale(gradient: torch.Tensor, factor: torch.Tensor) -> None:
@@ -42,8 +42,7 @@ def scale(gradient: torch.Tensor, factor: torch.Tensor) -> None:
     size = gradient.numel()
     if not size:
         return
-    most = 1 if INTERPRETED else _SHARE * processors(gradient.device)
-    programs = min(triton.cdiv(size, _BLOCK), most)
+    programs = min(triton.cdiv(size, _BLOCK), _SHARE * processors(gradient.device))
     wide = tl.float64 if gradient.dtype == torch.float64 else tl.float32
     with launching(gradient):
-        _scale[(programs,)](gradient, factor, size, programs, wide=wide, block=_BLOCK)
+        _scale[(programs,)](gradient, factor, size, WIDE=wide, BLOCK=_BLOCK)
