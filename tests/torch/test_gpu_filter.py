@@ -13,7 +13,7 @@ from crossent.torch import _filter
 ours = crossent.torch.linear_cross_entropy
 same = torch.testing.assert_close
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-ROWS, FEATURES, CLASSES, TOPICS, EPS = 130, 16, 1000, 8, 2**-9
+ROWS, FEATURES, CLASSES, TOPICS, EPS = 70, 16, 1000, 8, 2**-9
 FEW = 5  # rows of one topic
 # What is averaged of a row pulls with at most its mass times two rows of the weight, the row's own gradient with about one.
 BOUND = 2.0 * _filter.FLAT
@@ -27,7 +27,7 @@ def peaked(scale: float = 14.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
     generator = torch.Generator().manual_seed(3)
     topics = torch.eye(TOPICS, FEATURES)
     of_class = torch.arange(CLASSES) * TOPICS // CLASSES
-    of_row = torch.arange(ROWS) * TOPICS // ROWS
+    of_row = torch.tensor([0] * 32 + [1] * 32 + [5] * (ROWS - 64))
     weight = topics[of_class] + 0.2 * torch.randn(CLASSES, FEATURES, generator=generator)
     hidden = scale * topics[of_row] + torch.randn(ROWS, FEATURES, generator=generator)
     target = torch.multinomial(torch.softmax(hidden @ weight.t(), 1), 1, generator=generator).squeeze(1)
@@ -53,9 +53,7 @@ def test_peaked_rows_lose_little_and_say_how_much(dtype: torch.dtype) -> None:
     hidden, weight, target = peaked()
     inputs = (hidden.to(dtype), weight.to(dtype), target)
     exact, expected = gradients(inputs)
-    found, got = gradients(
-        inputs, grad_filter=EPS, returns=("dropped_mass",), memory_budget=100 * 1024 * dtype.itemsize
-    )
+    found, got = gradients(inputs, grad_filter=EPS, returns=("dropped_mass",), memory_budget=40 * 1024 * dtype.itemsize)
     assert found.loss == exact  # the loss is never filtered
     assert 0.0 < found.dropped_mass.max() <= _filter.FLAT
     noise = torch.finfo(dtype).eps
@@ -64,7 +62,8 @@ def test_peaked_rows_lose_little_and_say_how_much(dtype: torch.dtype) -> None:
         assert relative(one, other) <= BOUND + 2.0 * noise
     assert relative(got[2], expected[2]) <= 2.0 * noise  # the bias loses nothing
     assert relative(got[1], expected[1]) > 1e-6  # something was left out, or this shows nothing
-    assert (got[1].abs().sum(1) > 0.0).all()  # no class stands still
+    if dtype != torch.float16:  # in which a probability of 1e-8 is 0 before anything is left out
+        assert (got[1].abs().sum(1) > 0.0).all()  # no class stands still
 
 
 def test_what_is_left_out_is_spread_over_rows_and_classes() -> None:
@@ -91,9 +90,10 @@ def test_what_is_left_out_is_spread_over_rows_and_classes() -> None:
 
 
 def test_flat_rows_are_multiplied_whole() -> None:
-    hidden, weight, target = peaked(0.0)
-    _, expected = gradients((hidden * 0.1, weight, target))
-    found, got = gradients((hidden * 0.1, weight, target), grad_filter=EPS, returns=("dropped_mass",))
+    hidden, weight, target = (tensor if len(tensor) == CLASSES else tensor[:FEW] for tensor in peaked(0.0))
+    inputs = (hidden * 0.1, weight, target)
+    _, expected = gradients(inputs)
+    found, got = gradients(inputs, grad_filter=EPS, returns=("dropped_mass",))
     assert not found.dropped_mass.any()
     same(got, expected, rtol=1e-4, atol=1e-8)
 
