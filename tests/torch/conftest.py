@@ -29,8 +29,10 @@ LEFT_OUT = {
     "::test_the_label_that_is_named_is_the_first_wrong_one": _ON_THE_DEVICE,
     "::test_errors_of_the_loss[NaN]": _ON_THE_DEVICE,
     "::test_evaluation_makes_no_gradients": f"{_CPU_ALONE}; test_gpu_route.py counts what the kernels are asked",
-    "test_filter.py::": "is about the CPU's filter of entries; the GPU's leaves out tiles: test_gpu_filter.py",
     "test_room.py::": f"{_CPU_ALONE}, where its gradients lie",
+    "test_linear_cross_entropy.py::test_errors_name_both_sides[a label that is no class]": _ON_THE_DEVICE,
+    "test_linear_cross_entropy.py::test_is_torchs_loss_of_torchs_layer": f"{_SLOW}; test_gpu_linear.py has some of them",
+    "test_filter.py::": "is about the CPU's filter of entries; the GPU's leaves out tiles: test_gpu_filter.py",
     "::test_lse_near_nothing": "a float32 row's lse has the digits of its float32 powers, 2e-8, which z_loss=1e4 shows",
 }
 

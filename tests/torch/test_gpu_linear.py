@@ -190,6 +190,13 @@ def test_what_ignored_rows_hold_reaches_nobody() -> None:
     assert ours(hidden, weight, torch.full((ROWS,), -100, device=DEVICE)).isnan()
 
 
+@pytest.mark.skipif(CUDA, reason="2026-11-30: ends the process's use of the device")
+def test_a_label_that_is_no_class_is_an_assertion_of_the_device() -> None:
+    hidden, weight, _ = head()
+    with pytest.raises(AssertionError):
+        ours(hidden, weight, torch.full((ROWS,), CLASSES))
+
+
 def test_without_rows_and_with_one_class() -> None:
     hidden, weight, bias = head()
     none = ours(hidden[:0], weight, ids()[:0], linear_bias=bias, reduction="sum")
