@@ -78,5 +78,5 @@ def _add_product(sums: torch.Tensor, left: torch.Tensor, right: torch.Tensor, *,
         sums.addmm_(left, right, beta=beta)
     elif sums.device.type == "cpu":  # has no product of halves with float32 sums
         sums.addmm_(left.to(sums.dtype), right.to(sums.dtype), beta=beta)
-    else:
+    else:  # in place, as sums of the result's dtype may be since PyTorch 2.10 (pull request 167931)
         torch.addmm(sums, left, right, sums.dtype, beta=beta, out=sums)

@@ -110,7 +110,8 @@ def linear_cross_entropy(
     Peak memory beyond inputs and gradients: the budget; for float16 and bfloat16 also the weight's gradient in float32, in
     which the chunks are added; on a GPU half of that, as the gradient's own memory holds the rest.
     Gradients are made with the loss. On a GPU nothing waits for the device, unless ranks have to agree on a number of rows. So
-    rows that do not take part are multiplied there, as zeros, whatever they hold; `grad_filter` goes by tiles of 64 x 128.
+    rows that do not take part are multiplied there, as zeros, whatever they hold; `grad_filter` goes by tiles of 64 x 128. Nothing
+    has been measured on one yet.
     Accuracy: that of torch's matrix product, then of `crossent.torch.cross_entropy`. Losses and the gradient of `input` have the
     same bits for any budget (without `grad_filter`) as far as the matrix product gives a row the same bits among other rows; sums over chunks, the
     gradients of weight and bias, are rounded once more for each chunk.
@@ -119,8 +120,9 @@ def linear_cross_entropy(
     twentieth of their mass are multiplied whole; the others' loss of mass comes back as ``returns=("dropped_mass",)``, the part
     of the softmax that was averaged. It pays where predictions are peaked; at the start of a training nearly every row is
     multiplied whole.
-    With create_graph=True, `torch.func`, compilers, other tensors than strided ones on the CPU or a CUDA device, or a head of more dimensions, it is
-    `crossent.torch.cross_entropy` of `torch.nn.functional.linear`, which has every kind of derivative, no budget and no filter.
+    With create_graph=True, `torch.func`, compilers, other tensors than strided ones on the CPU or a CUDA device, or a head of
+    more dimensions, it is `crossent.torch.cross_entropy` of `torch.nn.functional.linear`, which has every kind of derivative, no
+    budget and no filter.
     With `process_group` every rank has to call with the same rows, options and wishes for gradients.
 
     References
