@@ -41,6 +41,11 @@ def main() -> None:
     wide = room(1, 1, dtype=torch.float32)
     tile_products.add_transposed_times(matrix, kept, matrix, wide, wide, begun=True)
     print(*made)  # noqa: T201
+    for z_loss in (0.1, 0.2):
+        problem = Problem(room(1, 2), 1, CLASS_IDS, ids=torch.zeros(1, dtype=torch.int64), z_loss=z_loss)
+        class_ids.solve(problem, Numbers(loss=room(1)), None, None)
+    penalized = [key for key in class_id_columns.device_caches[0][0] if "PENALIZED" in key and "True" in key]
+    print(len(class_id_columns.device_caches[0][0]))  # noqa: T201
 
 
 if __name__ == "__main__":

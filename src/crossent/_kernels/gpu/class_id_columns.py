@@ -37,7 +37,8 @@ def class_id_columns(
     gradient_outer_stride,
     gradient_inner_stride,
     gradient_class_stride,
-    Z_LOSS: tl.constexpr,
+    z_loss: tl.float64,
+    PENALIZED: tl.constexpr,  # there is a z_loss
     ROWS: tl.constexpr,
     HALF: tl.constexpr,
     WIDE: tl.constexpr,  # the logits are float64
@@ -74,7 +75,7 @@ def class_id_columns(
         at += class_stride
     rest += lost
     state = rest, top, before, own
-    store_numbers(state, targets, row, class_weight, loss, lse, accuracy, target_logit, Z_LOSS, HALF)
+    store_numbers(state, targets, row, class_weight, loss, lse, accuracy, target_logit, z_loss, PENALIZED, HALF)
     if gradient is not None:
         factor, at_target, still = factors_of_rows(
             (rest, top, own),
@@ -85,7 +86,8 @@ def class_id_columns(
             upstream_factor,
             upstream_lse,
             upstream_target_logit,
-            Z_LOSS,
+            z_loss,
+            PENALIZED,
             HALF,
         )
         to = gradient + (row // gradient_inner) * gradient_outer_stride + (row % gradient_inner) * gradient_inner_stride

@@ -58,7 +58,8 @@ def factors_of_rows(
     upstream_factor,  # () float64 or None
     upstream_lse,  # (rows,) float64 or None
     upstream_target_logit,  # (rows,) float64 or None
-    Z_LOSS: tl.constexpr,
+    z_loss,  # float64
+    PENALIZED: tl.constexpr,  # it is not 0
     HALF: tl.constexpr,
 ):
     """Return (factor, target's gradient, where the gradient is 0 whatever the logits are), (ROWS,) each."""
@@ -71,7 +72,7 @@ def factors_of_rows(
     rest, own = settled(rest, own, known, certain)
     share, own_share, share_of_one = shares_of(rest, reference, exponent, own)
     lse = own
-    if Z_LOSS != 0.0:
+    if PENALIZED:
         _, lse = surprise_of(rest, reference, exponent, own, certain)
     u = optional(upstream_loss, row, counted, 1.0 if upstream_factor is not None else 0.0)
     if upstream_factor is not None:
@@ -79,7 +80,7 @@ def factors_of_rows(
     v = optional(upstream_lse, row, counted, 0.0)
     s = optional(upstream_target_logit, row, counted, 0.0)
     mass = mass_of(class_weight, target, known)
-    factor, at_target, silent = gradient_factors(u, v, s, mass, lse, share, own_share, share_of_one, Z_LOSS)
+    factor, at_target, silent = gradient_factors(u, v, s, mass, lse, share, own_share, share_of_one, z_loss, PENALIZED)
     return factor, at_target, silent | (counted == 0)
 
 
@@ -93,7 +94,8 @@ def store_numbers(
     lse,
     accuracy,
     target_logit,
-    Z_LOSS: tl.constexpr,
+    z_loss,  # float64
+    PENALIZED: tl.constexpr,  # it is not 0
     HALF: tl.constexpr,
 ):
     """Store what is asked of rows."""
@@ -106,8 +108,8 @@ def store_numbers(
     surprise, normalizer = surprise_of(rest, reference.to(tl.float64), exponent.to(tl.float64), settled_own, certain)
     if loss is not None:
         value = mass * surprise + 0.0  # a weight below 0 makes no -0.0
-        if Z_LOSS != 0.0:
-            value += Z_LOSS * mass * (normalizer * normalizer)
+        if PENALIZED:
+            value += z_loss * mass * (normalizer * normalizer)
         value = tl.where(mass == 0.0, 0.0, value)  # not weighed at all: as on the CPU, neither infinite nor NaN
         tl.store(loss + row, tl.where(counted, value, 0.0), mask=inside)
     if lse is not None:
@@ -132,7 +134,8 @@ def number_rows(
     rows,
     classes,
     ignore_index,
-    Z_LOSS: tl.constexpr,
+    z_loss: tl.float64,
+    PENALIZED: tl.constexpr,  # it is not 0
     HALF: tl.constexpr,
     WIDE: tl.constexpr,  # the logits are float64
     ROWS: tl.constexpr,
@@ -147,7 +150,7 @@ def number_rows(
     before = tl.load(states + row * 4 + 2, mask=inside, other=0.0).to(real)
     own = tl.load(states + row * 4 + 3, mask=inside, other=0.0)
     state = rest, top, before, own
-    store_numbers(state, targets, row, class_weight, loss, lse, accuracy, target_logit, Z_LOSS, HALF)
+    store_numbers(state, targets, row, class_weight, loss, lse, accuracy, target_logit, z_loss, PENALIZED, HALF)
 
 
 @triton.jit

@@ -88,7 +88,8 @@ def join_parts(
     outer_stride,
     inner_stride,
     class_stride,
-    Z_LOSS: tl.constexpr,
+    z_loss: tl.float64,
+    PENALIZED: tl.constexpr,  # there is a z_loss
     PARTS: tl.constexpr,  # the power of two that parts fit in
     HALF: tl.constexpr,
     WIDE: tl.constexpr,  # the logits are float64
@@ -125,7 +126,8 @@ def join_parts(
             upstream_factor,
             upstream_lse,
             upstream_target_logit,
-            Z_LOSS,
+            z_loss,
+            PENALIZED,
             HALF,
         )
         tl.store(joined + row * 4, top.to(tl.float64))
@@ -174,13 +176,14 @@ def write_parts(
     out = gradient + (row // gradient_inner) * gradient_outer_stride + (row % gradient_inner) * gradient_inner_stride
     first = (part * classes_of_part).to(tl.int32)
     behind = tl.minimum(first + classes_of_part, classes)
-    for begin in range(first, behind, BLOCK):
-        here = begin + tl.arange(0, BLOCK)
+    last = first + (behind - first - 1) // BLOCK * BLOCK
+    for back in range(0, behind - first, BLOCK):
+        here = last - back + tl.arange(0, BLOCK)  # what was read last is the likeliest to be in the cache
         some = (here < behind)[None, :]
         at = start[:, None] + here[None, :].to(tl.int64) * class_stride
-        x = tl.load(at, mask=known[:, None] & some, other=float("-inf")).to(real)
+        x = tl.load(at, mask=known[:, None] & some, other=float("-inf"), eviction_policy="evict_first").to(real)
         if tl.max(certain.to(tl.int32), axis=0) > 0:
             x = certain_only(x, certain)
         value = gradient_tile(x, reference, exponent, factor, at_target, still, here, place, HALF)
         to = out[:, None] + here[None, :].to(tl.int64) * gradient_class_stride
-        tl.store(to, rounded(value, gradient.dtype.element_ty), mask=some)
+        tl.store(to, rounded(value, gradient.dtype.element_ty), mask=some, cache_modifier=".cs")

@@ -1,7 +1,7 @@
 """Softmax cross-entropy of class ids, whole rows to a program: few classes, a row in registers, or blocks of a row.
 
 Traffic in bytes: the logits once, and their gradient once. In blocks the gradient's pass reads the logits a second time, from
-the L2 cache as far as the rows in flight fit there.
+the L2 cache as far as the rows in flight fit there: backwards, so that rows too long for it still find their last blocks.
 """
 
 import triton
@@ -34,7 +34,8 @@ def class_id_rows(
     gradient_outer_stride,
     gradient_inner_stride,
     gradient_class_stride,
-    Z_LOSS: tl.constexpr,
+    z_loss: tl.float64,
+    PENALIZED: tl.constexpr,  # there is a z_loss
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
     SINGLE: tl.constexpr,  # one block holds all classes
@@ -97,7 +98,8 @@ def class_id_rows(
             upstream_factor,
             upstream_lse,
             upstream_target_logit,
-            Z_LOSS,
+            z_loss,
+            PENALIZED,
             HALF,
         )
         out = (
@@ -110,18 +112,15 @@ def class_id_rows(
             tl.store(to, value, mask=inside[:, None] & (column < classes)[None, :])
         else:
             certain = top == float("inf")
-            for begin in range(0, classes, BLOCK):
-                here = begin + column
+            last = (classes - 1) // BLOCK * BLOCK
+            for back in range(0, classes, BLOCK):
+                here = last - back + column  # what was read last is the likeliest to be in the cache
                 at = start[:, None] + here[None, :].to(tl.int64) * class_stride
-                x = tl.load(
-                    at,
-                    mask=known[:, None] & (here < classes)[None, :],
-                    other=float("-inf"),
-                    eviction_policy="evict_first",
-                ).to(real)
+                read = known[:, None] & (here < classes)[None, :]
+                x = tl.load(at, mask=read, other=float("-inf"), eviction_policy="evict_first").to(real)
                 if tl.max(certain.to(tl.int32), axis=0) > 0:
                     x = certain_only(x, certain)
                 value = gradient_tile(x, reference, exponent, factor, at_target, still, here, place, HALF)
                 to = out[:, None] + here[None, :].to(tl.int64) * gradient_class_stride
                 value = rounded(value, gradient.dtype.element_ty)
-                tl.store(to, value, mask=inside[:, None] & (here < classes)[None, :], eviction_policy="evict_first")
+                tl.store(to, value, mask=inside[:, None] & (here < classes)[None, :], cache_modifier=".cs")

@@ -53,7 +53,7 @@ def choose(layout: Layout, element_bytes: int, at_once: int) -> Launch:
     if layout.rows < 2 * at_once:
         parts = min(triton.cdiv(4 * at_once, layout.rows), triton.cdiv(layout.classes, block))
         return Launch(PARTS, rows=1, block=block, warps=8, parts=parts)
-    # rows in flight stay few, so that the gradient's pass finds them in the L2 cache
+    # rows in flight stay few, so that the gradient's pass finds more of them in the L2 cache
     return Launch(BLOCKS, rows=1, block=longest, warps=16)
 
 
@@ -87,8 +87,9 @@ def run(
     sizes = rows, classes, ignored
     asked = numbers.loss, numbers.lse, numbers.accuracy, numbers.target_logit
     order = {"ORDER": numbers.accuracy is not None}
-    penalty = {"Z_LOSS": float(problem.z_loss)}
+    penalty = float(problem.z_loss)
     form = {"HALF": logits.element_size() == 2, "WIDE": logits.dtype == torch.float64}
+    whole = {"PENALIZED": penalty != 0.0, **form}
     # device assertions, but none for every sum of integers
     options: dict[str, Any] = {"debug": True, "sanitize_overflow": False}
     wide = {"num_warps": chosen.warps, **options}
@@ -103,7 +104,7 @@ def run(
         given = weight, *asked, *upstreams
         with launching(logits):
             class_id_columns[grid](
-                logits, ids, *given, gradient, *sizes, *read, *written, ROWS=chosen.rows, **penalty, **form, **wide
+                logits, ids, *given, gradient, *sizes, *read, *written, penalty, ROWS=chosen.rows, **whole, **wide
             )
         return
     states = None if all(number is None for number in asked) else room(rows, 4)
@@ -118,16 +119,16 @@ def run(
             see_parts[grid](logits, ids, partial, *sizes, parts, length, *read, **tile, **order, **wide)
             own = {"PARTS": triton.next_power_of_2(parts), "num_warps": 1}
             join_parts[(rows,)](
-                logits, ids, *wanted, partial, joined, *sizes, parts, *read, **own, **penalty, **form, **options
+                logits, ids, *wanted, partial, joined, *sizes, parts, *read, penalty, **own, **whole, **options
             )
             if gradient is not None:
                 write_parts[grid](logits, ids, joined, gradient, *sizes, parts, length, *read, *written, **tile, **wide)
         else:
-            tile = {"ROWS": chosen.rows, "BLOCK": chosen.block, "SINGLE": chosen.route == WHOLE, **form}
+            tile = {"ROWS": chosen.rows, "BLOCK": chosen.block, "SINGLE": chosen.route == WHOLE, **whole}
             class_id_rows[grid](
-                logits, ids, *wanted, gradient, *sizes, *read, *written, **penalty, **tile, **order, **wide
+                logits, ids, *wanted, gradient, *sizes, *read, *written, penalty, **tile, **order, **wide
             )
         if states is not None:
             number_rows[(triton.cdiv(rows, ROWS_NUMBERED),)](
-                ids, weight, states, *asked, *sizes, ROWS=ROWS_NUMBERED, **penalty, **form, **options
+                ids, weight, states, *asked, *sizes, penalty, ROWS=ROWS_NUMBERED, **whole, **options
             )

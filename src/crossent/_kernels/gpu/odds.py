@@ -54,7 +54,7 @@ def shares_of(rest, reference, exponent, own):
 
 @triton.jit
 def gradient_factors(
-    upstream, upstream_lse, upstream_own, mass, lse, share, own_share, share_of_one, Z_LOSS: tl.constexpr
+    upstream, upstream_lse, upstream_own, mass, lse, share, own_share, share_of_one, z_loss, PENALIZED: tl.constexpr
 ):
     """Return (what powers relative to the rest are multiplied by, the target's gradient, where all upstreams are 0).
 
@@ -63,8 +63,8 @@ def gradient_factors(
     """
     weighed = upstream * mass
     beside = upstream_lse
-    if Z_LOSS != 0.0:
-        beside += tl.where(weighed == 0.0, 0.0, (2.0 * Z_LOSS) * weighed * lse)
+    if PENALIZED:
+        beside += tl.where(weighed == 0.0, 0.0, (2.0 * z_loss) * weighed * lse)
     factor = weighed + beside
     # p_t - 1 where p_t is the larger part, else p_t: a penalty may outweigh u m by more than float64 holds
     at_target = tl.where(share > own_share, factor * own_share - weighed, beside - factor * share)

@@ -85,7 +85,7 @@ def write_gradient(
     WITH_TARGET_LOGIT: tl.constexpr,
     CLASSES: tl.constexpr,
 ):
-    """Write the gradient of some classes of rows, CLASSES at a time."""
+    """Write the gradient of some classes of rows, CLASSES at a time, backwards."""
     DOUBLE: tl.constexpr = logits.dtype.element_ty == tl.float64
     rest, mass = sums.rest, sums.own + sums.others
     u, v, s, h = read_upstream(upstream, row)
@@ -103,11 +103,14 @@ def write_gradient(
     mean_gap = sums.spread / (1.0 + rest)
     first = addresses(logits, place, row)[:, None]
     into = addresses(gradient, gradient_place, row)[:, None]
-    for block in range(start, stop, CLASSES):
+    last = start + (stop - start - 1) // CLASSES * CLASSES
+    for back in range(0, stop - start, CLASSES):
+        block = last - back  # what was read last is the likeliest to be in the cache
         c = block + tl.arange(0, CLASSES)[None, :]
         inside = valid[:, None] & (c < classes)
         moves = inside & ~still[:, None]
-        x = wide(tl.load(first + c.to(tl.int64) * place.class_stride, mask=moves, other=0.0))
+        x = tl.load(first + c.to(tl.int64) * place.class_stride, mask=moves, other=0.0, eviction_policy="evict_first")
+        x = wide(x)
         z = bent(x, softcap, temperature, CAPPED, HEATED)
         t, y = read_tile(
             targets,
@@ -139,4 +142,4 @@ def write_gradient(
         if CAPPED or HEATED:
             slope = slope * slope_of_bent(x, softcap, temperature, CAPPED, HEATED)
         slope = narrow(tl.where(still[:, None], 0.0, slope), gradient.dtype.element_ty)
-        tl.store(into + c.to(tl.int64) * gradient_place.class_stride, slope, mask=inside)
+        tl.store(into + c.to(tl.int64) * gradient_place.class_stride, slope, mask=inside, cache_modifier=".cs")
