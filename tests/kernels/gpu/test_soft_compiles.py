@@ -24,4 +24,6 @@ def test_compiles_where_there_is_one_of_everything(tmp_path: Path) -> None:
     one_class = "class_id_columns solve_rows"
     one_long_row = "see_parts join_parts write_parts number_rows solve_rows solve_rows"
     others = "_sum _scale _tile_sums _times _add_transposed_times"
-    assert lines_of("compile_smallest.py", tmp_path) == [f"{one_class} {one_long_row} {others}".split()]
+    kernels, (few_classes,) = lines_of("compile_smallest.py", tmp_path)
+    assert kernels == f"{one_class} {one_long_row} {others}".split()
+    assert few_classes == "2"  # without a z_loss, and once for all its values

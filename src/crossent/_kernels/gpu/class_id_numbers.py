@@ -15,7 +15,7 @@ from crossent._kernels.gpu.rest import reference_of
 def targets_of(ids, row, rows, classes, ignore_index):
     """Return of rows (ROWS,): inside, counted, known, and the target, 0 where it is no class."""
     inside = row < rows
-    target = tl.load(ids + row, mask=inside, other=0)
+    target = tl.load(ids + row, mask=inside, other=0).to(tl.int64)
     counted = inside & (target != ignore_index)
     known = counted & (target >= 0) & (target < classes)
     return inside, counted, known, tl.where(known, target, 0)

@@ -73,7 +73,7 @@ def read_rows(
     counted = valid
     impossible = valid & False
     if KIND == CLASS_IDS:
-        class_id = tl.load(targets.ids + row, mask=valid, other=0)
+        class_id = tl.load(targets.ids + row, mask=valid, other=0).to(tl.int64)
         counted = valid & (class_id != ignore_index)
         impossible = counted & ((class_id < 0) | (class_id >= classes))
     if KIND == TOP_K:

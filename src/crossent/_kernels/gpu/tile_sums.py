@@ -30,7 +30,7 @@ def tile_sums(gradient: torch.Tensor, thresholds: torch.Tensor) -> TileSums:
     of_rows = torch.empty(2, tiles[1], rows, dtype=wide, device=device)
     of_classes = torch.empty(2, tiles[0], classes, dtype=wide, device=device)
     with launching(gradient):
-        _tile_sums[(tiles[1], tiles[0])](
+        _tile_sums[tiles](
             gradient,
             thresholds.to(wide),
             light,
@@ -43,7 +43,7 @@ def tile_sums(gradient: torch.Tensor, thresholds: torch.Tensor) -> TileSums:
             tiles[1],
             TILE_ROWS=TILE_ROWS,
             TILE_CLASSES=TILE_CLASSES,
-            num_warps=4,
+            num_warps=4 if wide == torch.float32 else 16,  # or entries leave the registers
         )
     return TileSums(light, of_rows, of_classes)
 
@@ -64,7 +64,7 @@ def _tile_sums(
     TILE_CLASSES: tl.constexpr,
 ):
     """Reads each entry once; writes 8 bytes for 128 of a row and 8 for 64 of a class, twice that of float64."""
-    class_tile, row_tile = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
+    row_tile, class_tile = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
     row = row_tile * TILE_ROWS + tl.arange(0, TILE_ROWS)
     own = class_tile * TILE_CLASSES + tl.arange(0, TILE_CLASSES)
     there = (row < rows)[:, None] & (own < classes)[None, :]
