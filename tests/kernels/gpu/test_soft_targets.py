@@ -270,8 +270,10 @@ def test_odd_rows_in_two_parts_answer_as_whole_ones(name: str, monkeypatch: pyte
     monkeypatch.setattr(soft_targets, "PART_TILES", 1)
     monkeypatch.setattr(soft_targets, "processors", lambda device: 1000)
     parts = solve(torch.tensor(ODD), target, **options)
+    cancelling = torch.tensor([1e30 in row for row in ODD])  # 1e30 - 1e30 + 0.5 keeps the 0.5 in one order of three
     for number in (*NAMES, "accuracy", "gradient"):
-        same(getattr(parts, number), getattr(whole, number), equal_nan=True)
+        some = ~cancelling if number == "target_logit" else slice(None)
+        same(getattr(parts, number)[some], getattr(whole, number)[some], equal_nan=True)
 
 
 def test_a_row_that_nobody_asks_about_has_no_gradient() -> None:
