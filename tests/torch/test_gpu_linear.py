@@ -351,13 +351,14 @@ class NoKernel:
         return lambda *arguments, **options: None
 
 
-def test_the_filter_waits_for_nothing(untraced: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in (
-        (tile_sums, "_tile_sums"),
-        (tile_products, "_times"),
-        (tile_products, "_add_transposed_times"),
-    ):
-        monkeypatch.setattr(module, name, NoKernel())
+@pytest.fixture
+def no_filter_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tile_sums, "_tile_sums", NoKernel())
+    monkeypatch.setattr(tile_products, "_times", NoKernel())
+    monkeypatch.setattr(tile_products, "_add_transposed_times", NoKernel())
+
+
+def test_the_filter_waits_for_nothing(untraced: None, no_filter_kernels: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_gpu, "solve", lambda *_: None)
     monkeypatch.setattr(_gpu, "total", lambda values: values.sum())
     options = OPTIONS["all of them"]() | {"grad_filter": 2**-9, "returns": RETURNS}
@@ -395,9 +396,13 @@ class Held(TorchDispatchMode):
         weakref.finalize(storage, drop)
 
 
-@pytest.mark.parametrize(("budget", "bound"), [(None, 1.91e9), (256 * 2**20, 1.45e9)], ids=["default", "256 MB"])
+@pytest.mark.parametrize(
+    ("options", "bound"),
+    [({}, 1.91e9), ({"memory_budget": 256 * 2**20}, 1.45e9), ({"grad_filter": 2**-12}, 1.85e9)],
+    ids=["default", "256 MB", "filter"],
+)
 def test_memory_at_the_size_of_a_large_head(
-    budget: int | None, bound: float, untraced: None, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], bound: float, untraced: None, no_filter_kernels: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond inputs and their gradients, counted on shapes alone: logits of a chunk, and the sums of half of the classes."""
     monkeypatch.setattr(_gpu, "DEVICES", frozenset({"meta"}))
@@ -412,7 +417,7 @@ def test_memory_at_the_size_of_a_large_head(
     target = torch.empty(rows, dtype=torch.long, device="meta")
     held = Held()
     with held:
-        gradients = torch.autograd.grad(ours(hidden, weight, target, memory_budget=budget), (hidden, weight))
+        gradients = torch.autograd.grad(ours(hidden, weight, target, **options), (hidden, weight))
     own = sum(gradient.nbytes for gradient in gradients)
     assert own <= held.now < own + 1e6  # and all else has been given back
     assert 0.99 * bound < held.most - own <= bound
