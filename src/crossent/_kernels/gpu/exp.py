@@ -1,4 +1,4 @@
-"""e**x in parts, and log1p, in the arithmetic of x: no library call, so that the interpreter and every GPU give few roundings.
+"""e**x in parts, in the arithmetic of x: no library call, so that the interpreter and every GPU give few roundings.
 
     n = rint(x log2 e),   r = (x - n HIGH) - n LOW,   e**x = 2**n (1 + c),   c = r + r**2 Q(r),   |c| < 0.42
 
@@ -51,11 +51,3 @@ def scaled(x, n):
     first = ((half + 1023) << 52).to(tl.float64, bitcast=True)
     second = ((near - half + 1023) << 52).to(tl.float64, bitcast=True)
     return (x * first) * second
-
-
-@triton.jit
-def log1p(u):
-    """Return log(1 + u) in float64 for u >= 0: what 1 + u loses of u comes back as the factor u / ((1 + u) - 1)."""
-    y = 1.0 + u
-    whole = tl.where((y == 1.0) | (u == float("inf")), 2.0, y)
-    return tl.where(y == 1.0, u, tl.where(u == float("inf"), u, tl.log(whole) * (u / (whole - 1.0))))

@@ -7,7 +7,8 @@ gradient needs is apart from what needs logarithms: the threads that share a row
 import triton
 import triton.language as tl
 
-from crossent._kernels.gpu.exp import LN_2, exp_parts, log1p, scaled
+from crossent._kernels.gpu.exp import LN_2, exp_parts, scaled
+from crossent._kernels.gpu.log import log1p
 
 
 @triton.jit
