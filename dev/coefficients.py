@@ -1,4 +1,4 @@
-"""Print the polynomial coefficients of _kernels/cpu/exp.py and log.py: `python dev/coefficients.py` (needs mpmath).
+"""Print the polynomial coefficients of `_kernels`: exp.py and log.py of cpu, exp.py of gpu (needs mpmath).
 
 Chebyshev interpolation in 60 digits is within a few percent of the minimax error at these degrees; the errors printed
 are relative to the function that the kernels return, in units of 2**-24 (float32) and 2**-53 (float64).
@@ -23,6 +23,11 @@ def exp2_minus_one_over_r(r: mpmath.mpf) -> mpmath.mpf:
     return mpmath.expm1(r * LN_2) / r if r else LN_2
 
 
+def exp_rest_over_r2(r: mpmath.mpf) -> mpmath.mpf:
+    """(e**r - 1 - r) / r**2."""
+    return (mpmath.expm1(r) - r) / r**2 if abs(r) > mpmath.mpf(10) ** -15 else mpmath.mpf(1) / 2 + r / 6
+
+
 def atanh_series_rest(z: mpmath.mpf) -> mpmath.mpf:
     """(log((1 + s) / (1 - s)) - 2 s) / s**3 with z = s**2: even in s, 2/3 at 0."""
     s = mpmath.sqrt(z)
@@ -43,6 +48,12 @@ def main() -> None:
     half = mpmath.mpf("0.505")
     show("exp, float32: " + repr([single(c) for c in fit(exp2_minus_one_over_r, -half, half, 5)]) + "\n")
     show("exp, float64: " + repr([float(c) for c in fit(exp2_minus_one_over_r, -half, half, 10)]) + "\n")
+    # on the GPU: |r| <= log(2) / 2, and a little more for the same reason; log(2) in two parts, the first of 13 or 40 bits
+    half = LN_2 / 2 * mpmath.mpf("1.002")
+    for name, rounded, degree, bits in (("float32", single, 4, 13), ("float64", float, 9, 40)):
+        show(f"gpu exp, {name}: " + repr([rounded(c) for c in fit(exp_rest_over_r2, -half, half, degree)]) + "\n")
+        high = mpmath.floor(LN_2 * 2**bits) / 2**bits
+        show(f"gpu log(2), {name}: {float(high)!r} + {rounded(LN_2 - high)!r}\n")
     # few_classes: |x| <= 700 in one product, rounded by 2**-43; 2**-33 is enough for float32
     show(
         "exp whole, for float32: "

@@ -3,7 +3,7 @@
     n = rint(x log2 e),   r = (x - n HIGH) - n LOW,   e**x = 2**n (1 + c),   c = r + r**2 Q(r),   |c| < 0.42
 
 HIGH has so few bits that n HIGH is exact for |n| < 2**11 (float32) or 2**13 (float64): nothing here needs a fused multiply-add,
-and one does no harm. c is off by less than 2**-24 (float32) or 2**-53 (float64); Q from dev/coefficients.py's way of fitting.
+and one does no harm. c is off by less than 2**-24 (float32) or 2**-53 (float64); Q, HIGH and LOW: dev/coefficients.py.
 """
 
 import triton
