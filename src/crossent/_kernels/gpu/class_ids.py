@@ -125,6 +125,10 @@ def run(
                 write_parts[grid](logits, ids, joined, gradient, *sizes, parts, length, *read, *written, **tile, **wide)
         else:
             tile = {"ROWS": chosen.rows, "BLOCK": chosen.block, "SINGLE": chosen.route == WHOLE, **whole}
+            if (
+                chosen.route == BLOCKS
+            ):  # two programs to a processor of 65 536 registers: a penalty's logarithms took 93 each
+                wide["maxnreg"] = 64
             class_id_rows[grid](
                 logits, ids, *wanted, gradient, *sizes, *read, *written, penalty, **tile, **order, **wide
             )
