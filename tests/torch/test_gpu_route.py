@@ -48,10 +48,14 @@ def test_torchs_own_samples(dtype: torch.dtype) -> None:
     test_op_samples.test_values("nn.functional.cross_entropy", dtype)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(case=cases().filter(lambda case: case.head is None))
-def test_any_combination_of_options(case: Case) -> None:
+def combined(case: Case) -> None:
     test_options.test_any_combination_of_options.hypothesis.inner_test(case)
+
+
+without_a_head = given(case=cases().filter(lambda case: case.head is None))
+some = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+test_any_combination_of_options = some(without_a_head(combined))
+test_many_combinations_of_options = pytest.mark.slow(settings(some, max_examples=200)(without_a_head(combined)))
 
 
 def targets() -> dict[str, Any]:
