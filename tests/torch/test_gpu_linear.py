@@ -3,54 +3,35 @@
 import itertools
 import subprocess
 import sys
-import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch.utils._python_dispatch import TorchDispatchMode
 
-import crossent
-import crossent.torch
-from crossent._kernels.gpu import tile_products, tile_sums
-from crossent._kernels.gpu.problem import Numbers, Problem, Upstream
-from crossent.torch import _gpu, _gpu_head, _gpu_sums
+from crossent.torch import _gpu, _gpu_sums
+from tests.torch.gpu_heads import (
+    CLASSES,
+    CUDA,
+    DEVICE,
+    FEATURES,
+    OPTIONS,
+    RETURNS,
+    ROWS,
+    answer,
+    distributions,
+    head,
+    ids,
+    ours,
+)
 
-ours = crossent.torch.linear_cross_entropy
-door = sys.modules["crossent.torch.linear_cross_entropy"]  # the function of its name hides it
 same = torch.testing.assert_close
-ROWS, FEATURES, CLASSES = 7, 8, 90
-CUDA = torch.cuda.is_available()
-DEVICE = "cuda" if CUDA else "cpu"
 
 
 @pytest.fixture(autouse=True)
 def seeded(gpu_route: None) -> None:
     torch.manual_seed(0)
-
-
-def head(dtype: torch.dtype = torch.float32, rows: int = ROWS) -> tuple[torch.Tensor, ...]:
-    """Return hidden states, weight, bias."""
-    shapes = (rows, FEATURES), (CLASSES, FEATURES), (CLASSES,)
-    return tuple(torch.randn(shape, device=DEVICE).to(dtype).requires_grad_() for shape in shapes)
-
-
-def ids(rows: int = ROWS) -> torch.Tensor:
-    """Return class ids of rows, the second one ignored."""
-    target = torch.randint(0, CLASSES, (rows,), device=DEVICE)
-    target[1] = -100
-    return target
-
-
-def distributions(dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.softmax(2.0 * torch.randn(ROWS, CLASSES, device=DEVICE), -1).to(dtype)
-
-
-def top_k(rest: str) -> crossent.TopKTargets:
-    named = torch.stack([torch.randperm(CLASSES)[:3] for _ in range(ROWS)])
-    return crossent.TopKTargets(named.numpy(), torch.full((ROWS, 3), 0.25).numpy(), rest=rest)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16], ids=str)
@@ -81,56 +62,6 @@ def test_it_is_torchs_loss_of_torchs_layer(dtype: torch.dtype, soft: bool) -> No
         first = leaves[1].grad.clone()
         loss.backward(upstream)
         same(leaves[1].grad, 2 * first, **tolerance)  # made anew
-
-
-def _ignored_distributions() -> dict[str, Any]:
-    target = distributions()
-    target[2] = F.one_hot(torch.tensor(4), CLASSES)
-    return {"target": target, "ignore_index": 4}
-
-
-OPTIONS: dict[str, Any] = {
-    "plain": dict,
-    "sum": lambda: {"reduction": "sum"},
-    "another ignored class": lambda: {"ignore_index": 3, "target": torch.tensor([3, 1, 2, 3, 4, 5, 6])},
-    "smoothing": lambda: {"label_smoothing": 0.2},
-    "class weights": lambda: {"weight": torch.rand(CLASSES)},
-    "z_loss": lambda: {"z_loss": 0.1},
-    "softcap": lambda: {"softcap": 3.0},
-    "temperature": lambda: {"temperature": 0.7},
-    "row weights": lambda: {"sample_weight": torch.randn(ROWS)},
-    "row weights, summed": lambda: {"sample_weight": torch.randn(ROWS), "reduction": "sum"},
-    "row weights of each row": lambda: {"sample_weight": torch.randn(ROWS), "reduction": "none"},
-    "row and class weights": lambda: {"sample_weight": torch.rand(ROWS), "weight": torch.rand(CLASSES)},
-    "a denominator": lambda: {"denominator": 11.0},
-    "distributions": lambda: {"target": distributions()},
-    "distributions, one ignored": _ignored_distributions,
-    "distributions and row weights": lambda: {"target": distributions(), "sample_weight": torch.rand(ROWS)},
-    "top k": lambda: {"target": top_k("zero")},
-    "top k, the rest even": lambda: {"target": top_k("uniform"), "label_smoothing": 0.1},
-    "all of them": lambda: {
-        "z_loss": 0.1,
-        "softcap": 5.0,
-        "temperature": 1.5,
-        "label_smoothing": 0.1,
-        "weight": torch.rand(CLASSES),
-        "sample_weight": torch.rand(ROWS),
-    },
-}
-RETURNS = ("lse", "entropy", "accuracy", "target_logit", "dropped_mass")
-
-
-def answer(tensors: tuple[torch.Tensor, ...], options: dict[str, Any], budget: int) -> tuple[Any, list[torch.Tensor]]:
-    """Return what a call returns, and the gradients of hidden states, weight and bias."""
-    leaves = [tensor.detach().clone().requires_grad_() for tensor in tensors]
-    options = dict(options)
-    target = options.pop("target", None)
-    found = ours(*leaves[:2], target, linear_bias=leaves[2], memory_budget=budget, **options)
-    loss = found.loss if options.get("returns") else found
-    total = (loss * torch.linspace(0.5, 2.0, loss.numel(), device=loss.device).reshape(loss.shape)).sum()
-    if options.get("returns"):
-        total = total + (found.lse * 0.3 - found.entropy * 0.2 + found.target_logit * 0.1).sum()
-    return found, list(torch.autograd.grad(total, leaves))
 
 
 @pytest.mark.skipif(CUDA, reason="2026-11-30: compares with the CPU's path, of the same tensors")
@@ -305,143 +236,3 @@ def test_sums_are_float32_and_rounded_once(dtype: torch.dtype, classes: int) -> 
     found = sums.finish(torch.tensor(0.37, dtype=torch.float64, device=DEVICE))
     assert found.dtype == dtype
     same(found.double(), expected * 0.37, rtol=torch.finfo(dtype).eps / 2 + 1e-5, atol=1e-5)
-
-
-class NoSync(TorchDispatchMode):
-    """Raises at what waits for the device, or goes to another one."""
-
-    WAITING = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select", "unique", "item")
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        assert name not in self.WAITING, name
-        if name == "_to_copy":
-            wanted = (kwargs or {}).get("device")
-            assert wanted is None or torch.device(wanted).type == args[0].device.type
-        return func(*args, **(kwargs or {}))
-
-
-@pytest.fixture
-def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dispatch modes record what is done, and such calls go to operators; here one only watches."""
-    for module in (door, sys.modules["crossent.torch._total"]):
-        monkeypatch.setattr(module, "is_traced", lambda: False)
-
-
-@pytest.mark.parametrize("name", OPTIONS)
-def test_nothing_waits_for_the_device(name: str, untraced: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    tensors, options = head(torch.bfloat16), {"target": ids()} | OPTIONS[name]()
-
-    def solve(problem: Problem, numbers: Numbers, upstream: Upstream | None, gradient: torch.Tensor | None) -> None:
-        """The interpreter itself reads tensors back: the kernels are left out."""
-
-    monkeypatch.setattr(_gpu, "solve", solve)
-    monkeypatch.setattr(_gpu, "total", lambda values: values.sum())
-    for reduction in (options.get("reduction", "mean"), "none"):
-        if reduction == "none" and "denominator" in options:
-            continue
-        with NoSync():
-            answer(tensors, options | {"reduction": reduction}, 2048)
-
-
-class NoKernel:
-    """Launches nothing."""
-
-    def __getitem__(self, grid: Any) -> Any:
-        return lambda *arguments, **options: None
-
-
-@pytest.fixture
-def no_filter_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tile_sums, "_tile_sums", NoKernel())
-    monkeypatch.setattr(tile_products, "_times", NoKernel())
-    monkeypatch.setattr(tile_products, "_add_transposed_times", NoKernel())
-
-
-def test_the_filter_waits_for_nothing(untraced: None, no_filter_kernels: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_gpu, "solve", lambda *_: None)
-    monkeypatch.setattr(_gpu, "total", lambda values: values.sum())
-    options = OPTIONS["all of them"]() | {"grad_filter": 2**-9, "returns": RETURNS}
-    for target in (ids(), distributions(), top_k("uniform")):
-        with NoSync():
-            answer(head(torch.bfloat16), {"target": target} | options, 2048)
-
-
-class Held(TorchDispatchMode):
-    """Counts the bytes of storages that are alive."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.most = 0
-        self._known: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        results = func(*args, **(kwargs or {}))
-        given = {one.untyped_storage()._cdata for one in args if isinstance(one, torch.Tensor)}
-        for result in results if isinstance(results, (tuple, list)) else [results]:
-            if isinstance(result, torch.Tensor) and result.untyped_storage()._cdata not in given | self._known:
-                self._take(result.untyped_storage())
-        return results
-
-    def _take(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        self._known.add(key)
-        self.now += size
-        self.most = max(self.most, self.now)
-
-        def drop() -> None:
-            self._known.discard(key)
-            self.now -= size
-
-        weakref.finalize(storage, drop)
-
-
-@pytest.mark.parametrize(
-    ("options", "bound"),
-    [({}, 1.91e9), ({"memory_budget": 256 * 2**20}, 1.45e9), ({"grad_filter": 2**-12}, 1.85e9)],
-    ids=["default", "256 MB", "filter"],
-)
-def test_memory_at_the_size_of_a_large_head(
-    options: dict[str, Any], bound: float, untraced: None, no_filter_kernels: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Beyond inputs and their gradients, counted on shapes alone: logits of a chunk, and the sums of half of the classes."""
-    monkeypatch.setattr(_gpu, "DEVICES", frozenset({"meta"}))
-    monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)  # which knows no such device
-    monkeypatch.setattr(_gpu, "solve", lambda *_: None)
-    monkeypatch.setattr(_gpu, "scale", lambda *_: None)
-    monkeypatch.setattr(_gpu, "total", lambda values: values.sum())
-    rows, features, classes = 8192, 2304, 256000
-    hidden, weight = (
-        torch.empty(n, features, dtype=torch.bfloat16, device="meta", requires_grad=True) for n in (rows, classes)
-    )
-    target = torch.empty(rows, dtype=torch.long, device="meta")
-    held = Held()
-    with held:
-        gradients = torch.autograd.grad(ours(hidden, weight, target, **options), (hidden, weight))
-    own = sum(gradient.nbytes for gradient in gradients)
-    assert own <= held.now < own + 1e6  # and all else has been given back
-    assert 0.99 * bound < held.most - own <= bound
-
-
-def test_chunks_fit_the_budget_in_whole_tiles() -> None:
-    def room(rows: int, classes: int, budget: int) -> torch.Tensor:
-        hidden, weight = (torch.empty(n, 4, dtype=torch.bfloat16, device="meta") for n in (rows, classes))
-        wish: Any = type("Wish", (), {"budget_bytes": budget, "grad_filter": None, "group": None})
-        return _gpu_head.Head(hidden, weight, None, None, None, None, wish).logits_room()  # type: ignore[arg-type]
-
-    assert room(8192, 256000, _gpu_head.budget_bytes(torch.device("meta"))).shape == (1408, 256000)  # six chunks
-    assert room(7, 50257, 1).shape == (1, 50257)
-    assert room(7, 50257, 2**30).stride() == (50304, 1)  # rows that begin at 128 bytes
-    assert len(room(1000, 1000, 2**20)) == 512
-    assert len(room(8192, 32000, 2**28)) == 4096
-
-
-@pytest.mark.skipif(not CUDA, reason="2026-11-30: asks CUDA itself who waits")
-def test_cuda_says_that_nothing_waits() -> None:
-    tensors, target = head(torch.bfloat16), ids()
-    answer(tensors, {"target": target}, 2048)  # compiled
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        answer(tensors, {"target": target}, 2048)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
