@@ -26,6 +26,8 @@ PROCESSORS = 132
 # shape, class axis, dtype, with a gradient, everything asked for
 CLASS_ID_CALLS: dict[str, tuple[tuple[int, ...], int, torch.dtype, bool, bool]] = {
     "few classes, float32": ((65536, 10), 1, torch.float32, True, False),
+    "rows of a few classes, float32": ((65536, 40), 1, torch.float32, True, True),
+    "rows of a few classes, float64": ((65536, 17), 1, torch.float64, True, False),
     "rows in registers, float32": ((16384, 1000), 1, torch.float32, True, False),
     "rows in registers, bfloat16": ((8192, 8192), 1, torch.bfloat16, True, False),
     "rows in registers, float64": ((8192, 4096), 1, torch.float64, True, False),

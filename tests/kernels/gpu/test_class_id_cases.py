@@ -228,7 +228,7 @@ def test_a_row_has_its_bits_from_run_to_run_and_among_any_others(dtype: torch.dt
 SHAPES: dict[tuple[int, int], Launch] = {
     (65536, 2): Launch(COLUMNS, rows=128, block=1, warps=4),
     (65536, 10): Launch(COLUMNS, rows=128, block=1, warps=4),
-    (16384, 100): Launch(WHOLE, rows=16, block=128, warps=4),
+    (16384, 100): Launch(WHOLE, rows=4, block=128, warps=4),
     (16384, 1000): Launch(WHOLE, rows=2, block=1024, warps=4),
     (8192, 4096): Launch(WHOLE, rows=1, block=4096, warps=8),
     (8192, 8192): Launch(WHOLE, rows=1, block=8192, warps=8),
@@ -252,6 +252,9 @@ def test_rows_side_by_side_have_a_thread_each() -> None:
     layout = layout_of(torch.empty(8, 21, 512, 512, device="meta"), 1)
     assert layout is not None
     assert choose(layout, 2, 132) == Launch(COLUMNS, rows=128, block=1, warps=4)
+    few = layout_of(torch.empty(8, 50257, 64, device="meta"), 1)
+    assert few is not None
+    assert choose(few, 2, 132) == Launch(COLUMNS, rows=32, block=1, warps=1)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ CALLS = [
         "rows in registers, bfloat16",
         "rows in registers, float64",
     ),
+    *("rows of a few classes, float32", "rows of a few classes, float64"),
     *("in blocks, bfloat16, losses", "in blocks, bfloat16", "in blocks, float32", "in blocks, float64"),
     *("one row of one class", "one row in registers"),
     *("images, float32", "in parts, float16", "in parts, float32"),

@@ -39,16 +39,19 @@ def serves(problem: Problem, numbers: Numbers, upstream: Upstream | None) -> boo
 def choose(layout: Layout, element_bytes: int, at_once: int) -> Launch:
     """Return how rows of a layout are spread on a device that works on so many programs at once.
 
-    Not measured on a GPU yet. The sizes leave each thread 16 to 32 logits: loads enough in flight to fill the memory's
+    Not measured on a GPU yet. The sizes leave each thread 4 to 32 logits: loads enough in flight to fill the memory's
     pipeline, and registers for two programs a processor, so that one computes while the other waits.
     """
     beside = (layout.inner_stride if layout.inner > 1 else layout.outer_stride) == 1
     if layout.classes <= 16 or (beside and layout.class_stride != 1):
-        return Launch(COLUMNS, rows=128, block=1, warps=4)
+        # fewer rows, such as those of short texts whose classes are no last axis, go to more programs
+        warps = 4 if layout.rows >= 256 * at_once else 1
+        return Launch(COLUMNS, rows=32 * warps, block=1, warps=warps)
     classes = triton.next_power_of_2(layout.classes)
     longest = 8192 if element_bytes < 8 else 2048
     if classes <= longest:
-        return Launch(WHOLE, rows=max(1, 2048 // classes), block=classes, warps=max(4, min(8, classes // 512)))
+        numbers = 512 if classes <= 256 else 2048  # a thread of more rows than four runs out of registers
+        return Launch(WHOLE, rows=max(1, numbers // classes), block=classes, warps=max(4, min(8, classes // 512)))
     block = longest // 2
     if layout.rows < 2 * at_once:
         parts = min(triton.cdiv(4 * at_once, layout.rows), triton.cdiv(layout.classes, block))
@@ -125,9 +128,8 @@ def run(
                 write_parts[grid](logits, ids, joined, gradient, *sizes, parts, length, *read, *written, **tile, **wide)
         else:
             tile = {"ROWS": chosen.rows, "BLOCK": chosen.block, "SINGLE": chosen.route == WHOLE, **whole}
-            if (
-                chosen.route == BLOCKS
-            ):  # two programs to a processor of 65 536 registers: a penalty's logarithms took 93 each
+            if chosen.route == BLOCKS and torch.version.hip is None:  # an option of NVIDIA's compiler alone
+                # two programs to a processor of 65 536 registers: a penalty's logarithms took 93 each
                 wide["maxnreg"] = 64
             class_id_rows[grid](
                 logits, ids, *wanted, gradient, *sizes, *read, *written, penalty, **tile, **order, **wide
