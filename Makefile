@@ -24,7 +24,7 @@ test:
 sweep:
 	$(PYTHON) -m pytest -m slow
 
-# The PyTorch door's tests once more, through the GPU's kernels: tensors of the CPU, Triton's interpreter; half an hour on two cores.
+# The PyTorch door's tests once more, through the GPU's kernels: tensors of the CPU, Triton's interpreter; ten minutes.
 gpu-route:
 	$(PYTHON) -m pytest tests/torch --gpu-route
 
