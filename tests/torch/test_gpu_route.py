@@ -5,6 +5,8 @@ differences: an interpreted kernel takes milliseconds, and differences ask for t
 """
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,7 @@ from torch.func import grad, hessian, jvp, vmap
 
 import crossent.torch
 from crossent import TopKTargets
+from crossent.errors import OptionError
 from crossent.torch import _gpu
 from tests.torch import test_op_samples, test_options
 from tests.torch.reference import Options, loss_of
@@ -36,7 +39,7 @@ pytestmark = [
     pytest.mark.usefixtures("gpu_route"),
     pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
 ]
-ours = crossent.torch.cross_entropy
+ours, linear = crossent.torch.cross_entropy, crossent.torch.linear_cross_entropy
 same = torch.testing.assert_close
 EXTRAS: dict[str, Any] = {"z_loss": 0.1, "softcap": 3.0, "temperature": 0.7}
 NUMBERS = ("lse", "entropy", "target_logit")
@@ -143,6 +146,15 @@ def test_weights_and_denominators_are_checked_on_the_device() -> None:
         ours(logits, ids, denominator=torch.zeros(()))
 
 
+def test_a_denominator_may_lie_on_another_device() -> None:
+    """The logits' device says who looks at it, here "meta", which has no kernels, as the processor has for once."""
+    logits, ids = torch.empty(2, 3, device="meta"), torch.zeros(2, dtype=torch.int64, device="meta")
+    for call in (lambda d: ours(logits, ids, denominator=d), lambda d: linear(logits, logits, ids, denominator=d)):
+        with pytest.raises(OptionError, match=r"`denominator` must be a positive number; got -1\.0"):
+            call(torch.tensor(-1.0))  # a check of the host, though the tensor's device has kernels
+        assert call(torch.tensor(2.0)).device == logits.device
+
+
 def test_axes_in_an_order_that_the_kernels_do_not_know_are_copied() -> None:
     logits = torch.randn(2, 4, 3, 3)[:, :, ::2, ::2].permute(3, 1, 0, 2).requires_grad_()  # (2, 4, 2, 2)
     ids = torch.randint(0, 4, (2, 2, 2))
@@ -207,6 +219,21 @@ def test_without_triton_torch_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     logits, ids = torch.empty(2, 3, device="meta"), torch.zeros(2, dtype=torch.int64, device="meta")
     for extras in ({}, EXTRAS):
         assert ours(logits, ids, **extras).device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    "stand_in", ["sys.modules['triton'] = types.ModuleType('triton')", "sys.modules['triton'] = None"]
+)
+def test_a_stand_in_for_triton_is_none(stand_in: str) -> None:
+    """Some programs put an empty module in Triton's place, so that what asks for it can be imported on their machines."""
+    program = f"""
+import sys, types
+{stand_in}
+import torch, crossent.torch
+print(crossent.torch.cross_entropy(torch.zeros(1, 2), torch.tensor([0])).item(), crossent.torch._gpu._HAS_TRITON)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["0.6931471824645996", "False"], done.stderr
 
 
 def test_the_compilers_operators_have_a_kernel_for_cuda() -> None:

@@ -79,8 +79,11 @@ def _positive(name: str, value: Any, wanted: str) -> float:
     return number
 
 
-def read_denominator(denominator: Any, reduction: str) -> torch.Tensor | float | None:
-    """Return the caller's own denominator of a mean; a tensor stays one, as compilers cannot ask it for its value."""
+def read_denominator(denominator: Any, reduction: str, device: torch.device) -> torch.Tensor | float | None:
+    """Return the caller's own denominator of a mean; a tensor stays one for compilers, and for the kernels of a device.
+
+    `device` is that of the logits.
+    """
     if denominator is None:
         return None
     if reduction != "mean":
@@ -92,9 +95,9 @@ def read_denominator(denominator: Any, reduction: str) -> torch.Tensor | float |
             raise OptionError(message)
         if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return denominator.detach().double()
-        if _gpu.serves(denominator.device):  # which nobody waits for: the check is the device's
+        if _gpu.serves(device) and denominator.device.type == device.type:  # nobody waits: the check is the device's
             _refuse_gradient("denominator", denominator)
-            wide = denominator.detach().double()
+            wide = denominator.detach().to(device, torch.float64, non_blocking=True)
             torch._assert_async((wide > 0.0) & wide.isfinite(), "`denominator` must be a positive number.")
             return wide
         denominator = denominator.item()

@@ -70,7 +70,7 @@ def linear_cross_entropy(
     reduction : {"mean", "sum", "none"}
         The mean divides by the weights of the rows that take part, for distributions by the number of rows.
     ignore_index : int, optional
-        Class id of rows that do not take part, -100 if None: they are left out before anything is multiplied.
+        Class id of rows that do not take part, -100 if None: on the CPU they are left out before anything is multiplied.
     label_smoothing : float
         Share of the targets that is spread over all classes, in [0, 1].
     z_loss, softcap, temperature, sample_weight, denominator, returns : optional
@@ -144,7 +144,7 @@ def linear_cross_entropy(
     if isinstance(target, torch.Tensor) and target.dtype in SMALL_INTEGERS:
         target = target.long()
     extras = read_extras(z_loss, softcap, temperature, returns)
-    own_denominator = read_denominator(denominator, reduction)
+    own_denominator = read_denominator(denominator, reduction, input.device)
     eps = None if grad_filter is None else read_filter(grad_filter)
     weights = read_sample_weight(sample_weight, input.shape[:-1], input.device)
     if weights is not None and shift:

@@ -107,8 +107,9 @@ def cross_entropy(
     the same rows and options.
     With a cap, a temperature, smoothing or entropy every logit is taken through float64. The gradient is then made with the loss,
     whatever its size, for the upstream gradient that a plain backward brings, and once more for any other.
-    CUDA tensors have kernels of their own, where Triton can be imported, and nothing waits for the device: there a class id that
-    is none, or a weight that is not finite, is an assertion of the device. They have not been measured on a GPU yet.
+    CUDA tensors have kernels of their own, where Triton is installed, and nothing waits for the device: there a class id that
+    is none, or a weight that is not finite, is an assertion of the device. The gradient of a sum or a mean is made with the loss
+    there, whatever its size, and that of float16 in backward. They have not been measured on a GPU yet.
     Tensors that the kernels do not read (on further devices, of subclasses) go to torch's own function.
 
     References
@@ -190,7 +191,7 @@ def _extended_loss(
     readable: bool,
 ) -> Any:
     """Return the loss with what torch's own does not have."""
-    own_denominator = read_denominator(denominator, settings.reduction)
+    own_denominator = read_denominator(denominator, settings.reduction, logits.device)
     if isinstance(target, TopKTargets):
         _extended.check_top_k(target, logits.shape, settings)
     elif not readable and not _fits(target, logits, settings):
@@ -248,7 +249,7 @@ def _parallel_loss(
     group: Any,
 ) -> Any:
     """Return the loss of logits whose classes are split over ranks."""
-    own_denominator = read_denominator(denominator, settings.reduction)
+    own_denominator = read_denominator(denominator, settings.reduction, logits.device)
     weights = read_sample_weight(sample_weight, settings.rows_shape(logits.shape), logits.device)
     numbers = tensor_parallel.rows_of(logits, target, weight, settings, extras, group)
     own = numbers.pop("own_weight")
