@@ -46,13 +46,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _total(values: torch.Tensor) -> torch.Tensor:
+def _total(
+    values: torch.Tensor, denominator: torch.Tensor | float = 1.0, dtype: torch.dtype = torch.float64
+) -> torch.Tensor:
     """Stand in for the exact sum, which has tests of its own, takes 10 ms interpreted and is asked for at every step."""
     try:
         found = math.fsum(values.detach().double().reshape(-1).tolist())
     except (ValueError, OverflowError):
         found = values.detach().double().sum().item()
-    return torch.tensor(found, dtype=torch.float64, device="cpu")
+    return (torch.tensor(found, dtype=torch.float64, device="cpu") / denominator).to(dtype)
 
 
 def _moved(parts: Any, device: str) -> Any:
@@ -92,6 +94,12 @@ def carrying_scale(device: str) -> Any:
     return carried
 
 
+def carrying_counted(device: str) -> Any:
+    """Return `_gpu.counted` for tensors of the CPU, on another device."""
+    counted = _gpu.counted
+    return lambda ids, ignore_index: tuple(number.cpu() for number in counted(ids.to(device), ignore_index))
+
+
 @pytest.fixture
 def gpu_route(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send tensors of the CPU through the GPU's kernels."""
@@ -101,6 +109,7 @@ def gpu_route(monkeypatch: pytest.MonkeyPatch) -> None:
     if torch.cuda.is_available():
         monkeypatch.setattr(_gpu, "solve", carrying_solve("cuda"))
         monkeypatch.setattr(_gpu, "scale", carrying_scale("cuda"))
+        monkeypatch.setattr(_gpu, "counted", carrying_counted("cuda"))
 
 
 @pytest.fixture(autouse=True)

@@ -50,7 +50,7 @@ def test_nothing_waits_for_the_device(name: str, untraced: None, monkeypatch: py
         """The interpreter itself reads tensors back: the kernels are left out."""
 
     monkeypatch.setattr(_gpu, "solve", solve)
-    monkeypatch.setattr(_gpu, "total", lambda values: values.sum())
+    monkeypatch.setattr(_gpu, "total", lambda values, *_: values.sum())
     for reduction in (options.get("reduction", "mean"), "none"):
         if reduction == "none" and "denominator" in options:
             continue
@@ -74,7 +74,7 @@ def no_filter_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_filter_waits_for_nothing(untraced: None, no_filter_kernels: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_gpu, "solve", lambda *_: None)
-    monkeypatch.setattr(_gpu, "total", lambda values: values.sum())
+    monkeypatch.setattr(_gpu, "total", lambda values, *_: values.sum())
     options = OPTIONS["all of them"]() | {"grad_filter": 2**-9, "returns": RETURNS}
     for target in (ids(), distributions(), top_k("uniform")):
         with NoSync():
@@ -123,7 +123,7 @@ def test_memory_at_the_size_of_a_large_head(
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)  # which knows no such device
     monkeypatch.setattr(_gpu, "solve", lambda *_: None)
     monkeypatch.setattr(_gpu, "scale", lambda *_: None)
-    monkeypatch.setattr(_gpu, "total", lambda values: values.sum())
+    monkeypatch.setattr(_gpu, "total", lambda values, *_: values.sum())
     rows, features, classes = 8192, 2304, 256000
     hidden, weight = (
         torch.empty(n, features, dtype=torch.bfloat16, device="meta", requires_grad=True) for n in (rows, classes)

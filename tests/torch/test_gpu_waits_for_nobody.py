@@ -44,7 +44,8 @@ def device(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(_gpu, "DEVICES", frozenset({"meta"}))
     monkeypatch.setattr(_gpu, "solve", lambda *_: None)
     monkeypatch.setattr(_gpu, "scale", lambda *_: None)
-    monkeypatch.setattr(_gpu, "total", lambda values: torch.empty((), dtype=torch.float64, device=values.device))
+    monkeypatch.setattr(_gpu, "total", lambda values, *_: torch.empty((), dtype=torch.float64, device=values.device))
+    monkeypatch.setattr(_gpu, "counted", lambda ids, _: torch.empty(2, dtype=torch.float64, device=ids.device))
     monkeypatch.setattr(torch, "tensor", None)  # a number of the host would be copied, and waited for
     for module in (_dispatch, _extended, _extras, _gpu_autograd, _total):  # the mode is no compiler
         monkeypatch.setattr(module, "is_traced", lambda: False)

@@ -36,11 +36,20 @@ def solve(problem: Any, numbers: Any, upstream: Any, gradient: torch.Tensor | No
     softmax_cross_entropy.solve(problem, numbers, upstream, gradient)
 
 
-def total(values: torch.Tensor) -> torch.Tensor:
-    """Return the exact sum of numbers, rounded once to float64, on their device."""
+def total(
+    values: torch.Tensor, denominator: torch.Tensor | float = 1.0, dtype: torch.dtype = torch.float64
+) -> torch.Tensor:
+    """Return the exact sum of numbers, rounded once to float64, over a denominator, on their device."""
     from crossent._kernels.gpu import exact_sum
 
-    return exact_sum.total(values.detach().double().resolve_neg().reshape(-1))
+    return exact_sum.total(values.detach().double().resolve_neg().reshape(-1), denominator, dtype)
+
+
+def counted(ids: torch.Tensor, ignore_index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how many class ids are not `ignore_index`, and its inverse, () float64 each, on their device."""
+    from crossent._kernels.gpu import count
+
+    return count.counted(ids.reshape(-1), ignore_index)
 
 
 def scale(gradient: torch.Tensor, factor: torch.Tensor) -> None:

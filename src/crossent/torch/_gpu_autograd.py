@@ -41,21 +41,24 @@ def denominator_of(
     weight: torch.Tensor | None,
     sample_weight: torch.Tensor | None,
     settings: Settings,
-) -> torch.Tensor | float:
-    """Return what a mean divides by: a number where shapes say it, else a tensor of the device, () float64, exact."""
+) -> tuple[torch.Tensor | float, torch.Tensor | None]:
+    """Return what a mean divides by, exact: a number where shapes say it, else () float64; and its inverse if that is known too."""
     ids = isinstance(target, torch.Tensor) and not target.is_floating_point()
     if sample_weight is None and not (ids and weight is not None):
+        if ids:
+            return _gpu.counted(target.detach(), settings.ignore_index)
         if isinstance(target, TopKTargets):
             taking_part = _extended.counted_top_k(target, settings.ignore_index)
-            return float(settings.rows_shape(logits.shape).numel() if taking_part is None else taking_part.sum())
+            rows = settings.rows_shape(logits.shape).numel() if taking_part is None else taking_part.sum()
+            return float(rows), None
         counted = counted_rows(target.detach(), settings)
         if counted is None:
-            return float(settings.rows_shape(logits.shape).numel())
-        return counted.sum().double()
-    return _gpu.total(_extended.weights_of_rows(logits, target, weight, sample_weight, settings))
+            return float(settings.rows_shape(logits.shape).numel()), None
+        return counted.sum().double(), None
+    return _gpu.total(_extended.weights_of_rows(logits, target, weight, sample_weight, settings)), None
 
 
-def _factor(denominator: torch.Tensor | float, device: torch.device) -> torch.Tensor:
+def _inverse(denominator: torch.Tensor | float, device: torch.device) -> torch.Tensor:
     """Return what a mean multiplies gradients by, () float64; nobody has one where nobody takes part."""
     if isinstance(denominator, torch.Tensor):
         return torch.where(denominator == 0.0, 0.0, 1.0 / denominator)
@@ -72,10 +75,7 @@ def _reduced(
     losses = numbers.pop("loss")
     if sample_weight is not None:
         losses = _extended.weighted(losses, sample_weight.double().reshape(-1))
-    loss = _gpu.total(losses)
-    if settings.reduction == "mean":
-        loss = loss / denominator
-    return loss.to(settings.loss_dtype), *numbers.values()
+    return _gpu.total(losses, denominator, settings.loss_dtype), *numbers.values()
 
 
 def loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, settings: Settings) -> torch.Tensor:
@@ -83,7 +83,9 @@ def loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
     numbers = _gpu_rows.solve(logits, target, weight, settings, Extras())
     if settings.reduction == "none":
         return numbers["loss"].reshape(settings.rows_shape(logits.shape)).to(settings.loss_dtype)
-    denominator = denominator_of(logits, target, weight, None, settings) if settings.reduction == "mean" else 1.0
+    denominator: torch.Tensor | float = 1.0
+    if settings.reduction == "mean":
+        denominator, _ = denominator_of(logits, target, weight, None, settings)
     return _reduced(numbers, None, denominator, settings)[0]
 
 
@@ -103,19 +105,15 @@ class ReducedLoss(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         named = (target.ids, target.probs) if isinstance(target, _gpu_rows.TopK) else (target,)
         ctx.save_for_backward(logits, weight, sample_weight, *named)
-        denominator: torch.Tensor | float = 1.0
-        if settings.reduction == "mean":
-            denominator = (
-                wish.denominator
-                if wish.denominator is not None
-                else denominator_of(
-                    logits, target if wish.top_k is None else wish.top_k, weight, sample_weight, settings
-                )
-            )
+        denominator: torch.Tensor | float = 1.0 if wish.denominator is None else wish.denominator
+        inverse = None
+        if settings.reduction == "mean" and wish.denominator is None:
+            own = target if wish.top_k is None else wish.top_k
+            denominator, inverse = denominator_of(logits, own, weight, sample_weight, settings)
         ctx.wish, ctx.made, ctx.factor = wish, None, None
         upstream = None
         if wish.differentiated:
-            ctx.factor = _factor(denominator, logits.device)
+            ctx.factor = _inverse(denominator, logits.device) if inverse is None else inverse
             # a float16 loses what is small before the upstream gradient scales it up: its gradient is made in backward
             if logits.dtype != torch.float16:
                 upstream, ctx.made = _upstream(ctx.factor, sample_weight), torch.empty_like(logits)

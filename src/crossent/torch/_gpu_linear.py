@@ -195,8 +195,7 @@ class GpuLinearCrossEntropy(torch.autograd.Function):
         ctx.made = made if any(wanted) else None
         losses = numbers["loss"] if ctx.own is None else _extended.weighted(numbers["loss"], ctx.own)
         if scalar:
-            losses = _gpu.total(losses)
-            losses = losses if denominator is None else losses / denominator
+            losses = _gpu.total(losses, 1.0 if denominator is None else denominator, settings.loss_dtype)
         ctx.mark_non_differentiable(*(numbers[name] for name in ctx.names if name not in DIFFERENTIABLE))
         return losses.to(settings.loss_dtype), *(numbers[name] for name in ctx.names)
 

@@ -8,7 +8,7 @@ from compile_soft_targets import NoDevice, room  # a script beside this one
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from crossent._kernels.gpu import class_ids, exact_sum, scale, soft_targets, tile_products, tile_sums
+from crossent._kernels.gpu import class_ids, count, exact_sum, scale, soft_targets, tile_products, tile_sums
 from crossent._kernels.gpu.class_id_columns import class_id_columns
 from crossent._kernels.gpu.problem import CLASS_IDS, Numbers, Problem, Upstream
 
@@ -22,7 +22,7 @@ def main() -> None:
         made.append(self.__name__)
 
     JITFunction.run = compile_only
-    for module in (class_ids, exact_sum, scale, soft_targets, tile_products, tile_sums):
+    for module in (class_ids, count, exact_sum, scale, soft_targets, tile_products, tile_sums):
         module.launching = lambda tensor: contextlib.nullcontext()  # type: ignore[attr-defined]
     for sized in (class_ids, scale, soft_targets):
         sized.processors = lambda device: 132  # type: ignore[attr-defined]
@@ -34,6 +34,8 @@ def main() -> None:
         for module in (class_ids, soft_targets):
             module.solve(problem, numbers, up, logits)
     exact_sum.total(room(1))
+    exact_sum.total(room(1), room(), torch.bfloat16)
+    count.counted(torch.zeros(1, dtype=torch.int64), 1)
     scale.scale(room(1), room())
     matrix = room(1, 1, dtype=torch.float16)
     tile_sums.tile_sums(matrix, room(1))

@@ -61,3 +61,21 @@ def test_every_length_of_the_highest_digit_rounds_as_the_whole() -> None:
 )
 def test_infinities_nan_and_sums_that_overflow_half_way(values: list[float], expected: float) -> None:
     assert total(np.array(values)) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "denominator", [7.0, torch.tensor(7.0, dtype=torch.float64, device=DEVICE)], ids=["host", "device"]
+)
+def test_a_mean_is_divided_and_rounded_once(denominator: float | torch.Tensor, dtype: torch.dtype) -> None:
+    values = NUMBERS.exponential(2.0, 50)
+    found = exact_sum.total(torch.from_numpy(values).to(DEVICE), denominator, dtype)
+    exact = math.fsum(values) / 7.0
+    near = torch.tensor(exact, dtype=torch.float64).to(dtype)
+    assert found.dtype == dtype
+    assert found.shape == ()
+    assert abs(found.double().item() - exact) <= abs(near.double().item() - exact)
+
+
+def test_nothing_over_nothing_is_no_number() -> None:
+    assert math.isnan(exact_sum.total(torch.zeros(0, dtype=torch.float64, device=DEVICE), 0.0).item())

@@ -23,7 +23,7 @@ def test_compiles_for_hopper(tmp_path: Path) -> None:
 def test_compiles_where_there_is_one_of_everything(tmp_path: Path) -> None:
     one_class = "class_id_columns solve_rows"
     one_long_row = "see_parts join_parts write_parts number_rows solve_rows solve_rows"
-    others = "_sum _scale _tile_sums _times _add_transposed_times"
+    others = "_sum _sum _count _scale _tile_sums _times _add_transposed_times"
     kernels, (few_classes,) = lines_of("compile_smallest.py", tmp_path)
     assert kernels == f"{one_class} {one_long_row} {others}".split()
     assert few_classes == "2"  # without a z_loss, and once for all its values

@@ -11,6 +11,7 @@ import triton
 import triton.language as tl
 
 from crossent._kernels.gpu._launch import launching
+from crossent._kernels.gpu.narrow import narrow
 
 LIMBS = tl.constexpr(68)
 _NAN, _INFINITY, _MINUS_INFINITY = tl.constexpr(68), tl.constexpr(69), tl.constexpr(70)  # how many of each there were
@@ -21,13 +22,21 @@ _LOW = tl.constexpr(0xFFFFFFFF)
 _BLOCK = 1024
 
 
-def total(values: torch.Tensor) -> torch.Tensor:
-    """Return the sum of (n,) float64 numbers as a scalar; NaN and infinities give what IEEE addition gives."""
+def total(
+    values: torch.Tensor, denominator: torch.Tensor | float = 1.0, dtype: torch.dtype = torch.float64
+) -> torch.Tensor:
+    """Return the sum of (n,) float64 numbers over a denominator, rounded to float64 before it is divided, in a dtype.
+
+    NaN and infinities give what IEEE addition gives. A denominator on the device is a () float64 tensor.
+    """
     room = torch.zeros(_ROOM, dtype=torch.int64, device=values.device)
-    result = torch.empty((), dtype=torch.float64, device=values.device)
+    result = torch.empty((), dtype=dtype, device=values.device)
+    of_device, of_host = (denominator, 1.0) if isinstance(denominator, torch.Tensor) else (None, denominator)
     programs = max(1, triton.cdiv(values.numel(), _BLOCK))
     with launching(values):
-        _sum[(programs,)](values.contiguous(), values.numel(), room, result, programs, BLOCK=_BLOCK, num_warps=4)
+        _sum[(programs,)](
+            values.contiguous(), values.numel(), room, of_device, of_host, result, programs, BLOCK=_BLOCK, num_warps=4
+        )
     return result
 
 
@@ -36,7 +45,9 @@ def _sum(
     values,  # (count,) float64
     count,
     room,  # (72,) int64, zeros: the limbs, three counts, how many programs have finished
-    result,  # () float64
+    of_device,  # () float64, the denominator, or None
+    of_host: tl.float64,  # the denominator where there is none on the device
+    result,  # () of any float dtype
     programs,
     BLOCK: tl.constexpr,
 ):
@@ -66,7 +77,10 @@ def _sum(
         tl.atomic_add(room + at + 2, tl.sum(tl.where(own, high, 0)))
     finished = tl.atomic_add(room + _FINISHED, 1)
     if finished == programs - 1:
-        tl.store(result, _rounded(room))
+        denominator = of_host
+        if of_device is not None:
+            denominator = tl.load(of_device)
+        tl.store(result, narrow(_rounded(room) / denominator, result.dtype.element_ty))
 
 
 @triton.jit
