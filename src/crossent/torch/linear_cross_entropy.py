@@ -151,6 +151,7 @@ def linear_cross_entropy(
         weights = weights.narrow(-1, min(shift, input.shape[-2]), hidden.shape[-2])
     if process_group is not None:
         _shards.check_group(process_group)
+        _check_split(hidden.device)
         _shards.check_differentiable(weight, target)
     elif not _readable(hidden, linear_weight, target, linear_bias, weight):
         options: dict[str, Any] = {
@@ -340,6 +341,14 @@ def _check_devices(
         if isinstance(tensor, torch.Tensor) and tensor.device != hidden.device:
             message = f"`{name}` must be on `input`'s device, {hidden.device}; got {tensor.device}."
             raise DtypeError(message)
+
+
+def _check_split(device: torch.device) -> None:
+    if device.type != "cpu" and not _gpu.serves(device):
+        message = (
+            f"`process_group` needs tensors on the CPU, or on a CUDA device where Triton is installed; got {device}."
+        )
+        raise OptionError(message)
 
 
 def _check(

@@ -17,6 +17,7 @@ import torch
 import torch.distributed as dist
 
 from crossent.arrays.targets import TopKTargets
+from crossent.torch import _gpu
 from crossent.torch._composed import bent
 from crossent.torch._extended import counted_top_k, flat_rows
 from crossent.torch._extras import DIFFERENTIABLE, Extras
@@ -82,8 +83,8 @@ class Rows:
         """Return the targets of some rows as given, (n, classes here) float64."""
         here, offset, device = self.logits.shape[1], shard.offset, self.logits.device
         if isinstance(self.target, TopKTargets):
-            ids = torch.as_tensor(self.target.ids[these].astype("int64"), device=device) - offset
-            shares = torch.as_tensor(self.target.probs[these], device=device)
+            ids = _gpu.moved(self.target.ids[these].astype("int64"), device) - offset
+            shares = _gpu.moved(self.target.probs[these], device)
             background = torch.zeros(len(ids), 1, dtype=torch.float64, device=device)
             width = ids.shape[1]
             if self.target.rest == "uniform":
@@ -198,7 +199,7 @@ def _factor(rows: Rows, whole: Whole, up: Upstream) -> tuple[torch.Tensor, torch
 def _check_ids(rows: Rows, shard: Shard) -> None:
     """Raise torch's IndexError where an id is no class, on a GPU later; every rank has the same targets, so every rank does."""
     if isinstance(rows.target, TopKTargets):
-        ids = torch.as_tensor(rows.target.ids.astype("int64"), device=rows.logits.device)
+        ids = _gpu.moved(rows.target.ids.astype("int64"), rows.logits.device)
         ignored = _certain(rows)[:, None]
     elif not rows.target.is_floating_point():
         ids, ignored = rows.target, rows.target == rows.settings.ignore_index
@@ -215,8 +216,9 @@ def _check_ids(rows: Rows, shard: Shard) -> None:
 def _certain(rows: Rows) -> torch.Tensor:
     """Return which rows of top-k targets are certain of `ignore_index`."""
     counted = counted_top_k(rows.target, rows.settings.ignore_index)
-    ignored = torch.zeros(len(rows.target.ids), dtype=torch.bool) if counted is None else torch.from_numpy(~counted)
-    return ignored.to(rows.logits.device)
+    if counted is None:
+        return torch.zeros(len(rows.target.ids), dtype=torch.bool, device=rows.logits.device)
+    return _gpu.moved(~counted, rows.logits.device)
 
 
 def _together(rows: Rows, shard: Shard, top: torch.Tensor, sums: torch.Tensor) -> tuple[Whole, dict[str, torch.Tensor]]:
