@@ -25,6 +25,9 @@ from tests.torch.gpu_heads import (
     ids,
     ours,
 )
+from tests.torch.test_linear_cross_entropy import (  # noqa: F401  # pytest runs it here too
+    test_row_weights_and_second_derivatives_go_together,
+)
 
 same = torch.testing.assert_close
 

@@ -174,6 +174,21 @@ def test_the_budget_is_in_the_configuration() -> None:
     assert 32 * 2**20 <= crossent.show_config()["linear_memory_budget"] <= 256 * 2**20
 
 
+@pytest.mark.parametrize("denominator", [None, 7.0])
+def test_row_weights_and_second_derivatives_go_together(denominator: float | None) -> None:
+    hidden, weight, _, ids = head((3,), torch.float64, soft=False)
+    own = torch.rand(3, dtype=torch.float64).requires_grad_()
+    hidden.requires_grad_()
+
+    def seconds(loss: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        first = torch.autograd.grad(loss, (hidden, own), create_graph=True)
+        return (*first, *torch.autograd.grad(sum((g**2).sum() for g in first), (hidden, own)))
+
+    rows = F.cross_entropy(F.linear(hidden, weight), ids, reduction="none")
+    expected = (rows * own).sum() / (own[ids != -100].sum() if denominator is None else denominator)
+    same(seconds(ours(hidden, weight, ids, sample_weight=own, denominator=denominator)), seconds(expected))
+
+
 MEASURE = """
 import ctypes, gc, json, sys
 from pathlib import Path

@@ -250,7 +250,8 @@ def linear_loss(
     weight = None if weight is None else weight.detach().contiguous()
     # weights that are differentiated multiply outside: the rows' losses are their gradient
     outside = is_differentiated(weights)
-    inner = replace(wish, settings=replace(settings, reduction="none", loss_dtype=torch.float64)) if outside else wish
+    single = replace(settings, reduction="none", loss_dtype=torch.float64)
+    inner = replace(wish, settings=single, denominator=None) if outside else wish
     loss, *found = GpuLinearCrossEntropy.apply(
         rows, linear_weight, linear_bias, ids, probs, weight, None if outside else weights, top_k, inner
     )

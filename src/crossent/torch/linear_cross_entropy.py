@@ -239,7 +239,8 @@ def _solve(
         weights = None if weights is None else weights.index_select(0, counted)
     # weights that are differentiated multiply outside: the rows' losses are their gradient
     outside = is_differentiated(weights)
-    inner = replace(wish, settings=replace(settings, reduction="none", loss_dtype=torch.float64)) if outside else wish
+    single = replace(settings, reduction="none", loss_dtype=torch.float64)
+    inner = replace(wish, settings=single, denominator=None) if outside else wish
     loss, *found = LinearCrossEntropy.apply(
         rows, linear_weight, linear_bias, target, weight, None if outside else weights, inner
     )
