@@ -288,3 +288,20 @@ def test_soft_targets_that_sum_to_0_have_a_loss_whatever_is_asked_for() -> None:
         asked = ours(logits, target, reduction="none", returns=("lse",)).loss
         same(asked, plain, equal_nan=True)
         same(*(torch.autograd.grad(losses.sum(), logits)[0] for losses in (asked, plain)), equal_nan=True)
+
+
+@pytest.mark.parametrize("extras", [{}, {"z_loss": 0.1}, {"softcap": 5.0}], ids=str)
+@pytest.mark.parametrize("weights", [[0.0, 0.0], [0.5, -0.5]], ids=["none", "in all 0"])
+def test_weights_of_rows_that_sum_to_0_give_no_mean_and_no_gradient(
+    extras: dict[str, Any], weights: list[float]
+) -> None:
+    logits = torch.tensor([[0.5, 0.0, 2.0], [0.0, 1.0, 0.0]], requires_grad=True)
+    own = torch.tensor(weights, requires_grad=True)
+    loss = crossent.torch.cross_entropy(logits, torch.tensor([0, 1]), sample_weight=own, **extras)
+    loss.backward()
+    assert not loss.isfinite()
+    assert torch.equal(logits.grad, torch.zeros(2, 3))
+    assert torch.equal(own.grad, torch.zeros(2))
+    logits.grad = None
+    crossent.torch.cross_entropy(logits, torch.tensor([0, 1]), sample_weight=own.detach(), **extras).backward()
+    assert torch.equal(logits.grad, torch.zeros(2, 3))

@@ -44,8 +44,16 @@ def exactly(rows: torch.Tensor, reduction: str, denominator: torch.Tensor | floa
     own = rows.device.type == "cpu" or _gpu.serves(rows.device)
     if type(rows) is not torch.Tensor or not own or is_traced():
         total = rows.sum()  # torch's own order: exact sums are made by the kernels, outside of graphs
-        return total if reduction == "sum" else total / denominator
+        return total if reduction == "sum" else _over(total, denominator)
     total = Total.apply(rows)
     if reduction == "mean":
-        total = total / denominator
+        total = _over(total, denominator)
     return total.to(rows.dtype)
+
+
+def _over(total: torch.Tensor, denominator: torch.Tensor | float) -> torch.Tensor:
+    """Return a mean: over a denominator of 0, which nobody takes part in, it is no number, and a constant."""
+    if not isinstance(denominator, torch.Tensor):
+        return total / denominator
+    nobody = denominator == 0.0
+    return torch.where(nobody, (total / denominator).detach(), total / torch.where(nobody, 1.0, denominator))
