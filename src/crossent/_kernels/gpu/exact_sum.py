@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 
 from crossent._kernels.gpu._launch import launching
-from crossent._kernels.gpu.narrow import narrow
+from crossent._kernels.gpu.rounding import narrow
 
 LIMBS = tl.constexpr(68)
 _NAN, _INFINITY, _MINUS_INFINITY = tl.constexpr(68), tl.constexpr(69), tl.constexpr(70)  # how many of each there were

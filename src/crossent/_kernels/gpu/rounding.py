@@ -1,4 +1,4 @@
-"""A float as a number of a narrower type, rounded to nearest with ties to even."""
+"""A float as a number of a narrower type, rounded once, to nearest with ties to even."""
 
 import triton
 import triton.language as tl
@@ -11,7 +11,7 @@ BY_HAND: tl.constexpr = tl.constexpr(INTERPRETED)
 
 @triton.jit
 def rounded(value, dtype: tl.constexpr):
-    """Return float32 or float64 numbers in the type of a tensor's elements."""
+    """Return numbers in the type of a tensor's elements: float32 in any, float64 in float64."""
     if BY_HAND and dtype == tl.bfloat16:
         narrow = value.to(tl.float32)
         bits = narrow.to(tl.uint32, bitcast=True)
@@ -21,3 +21,28 @@ def rounded(value, dtype: tl.constexpr):
     else:
         result = value.to(dtype)
     return result
+
+
+@triton.jit
+def narrow(value, dtype: tl.constexpr):
+    """Return float64 numbers in the type of a tensor's elements.
+
+    Halves go through float32 rounded to odd, so that no tie of the second rounding is an artefact of the first.
+    """
+    if dtype == tl.float64:
+        result = value
+    elif dtype == tl.float32:
+        result = value.to(tl.float32)
+    else:
+        result = rounded(_odd_single(value), dtype)
+    return result
+
+
+@triton.jit
+def _odd_single(value):
+    """Return float64 numbers as float32 ones, rounded to odd: an inexact one gets an odd last bit."""
+    single = value.to(tl.float32)
+    back = single.to(tl.float64)
+    bits = single.to(tl.int32, bitcast=True)
+    odd = (bits - tl.where(tl.abs(back) > tl.abs(value), 1, 0)) | 1
+    return tl.where(back == value, bits, odd).to(tl.float32, bitcast=True)

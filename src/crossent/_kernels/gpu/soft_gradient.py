@@ -15,8 +15,8 @@ import triton.language as tl
 from crossent._kernels.gpu.bend import bent, slope_of_bent
 from crossent._kernels.gpu.effective_targets import CLASS_IDS, addresses, read_tile, wide
 from crossent._kernels.gpu.log import log1p
-from crossent._kernels.gpu.narrow import narrow
 from crossent._kernels.gpu.online import difference
+from crossent._kernels.gpu.rounding import narrow
 from crossent._kernels.gpu.soft_numbers import is_silent
 
 
