@@ -13,10 +13,10 @@ BY_HAND: tl.constexpr = tl.constexpr(INTERPRETED)
 def rounded(value, dtype: tl.constexpr):
     """Return numbers in the type of a tensor's elements: float32 in any, float64 in float64."""
     if BY_HAND and dtype == tl.bfloat16:
-        narrow = value.to(tl.float32)
-        bits = narrow.to(tl.uint32, bitcast=True)
+        single = value.to(tl.float32)
+        bits = single.to(tl.uint32, bitcast=True)
         up = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-        high = tl.where(narrow == narrow, up, 0x7FC0).to(tl.uint16)
+        high = tl.where(single == single, up, 0x7FC0).to(tl.uint16)
         result = high.to(tl.bfloat16, bitcast=True)
     else:
         result = value.to(dtype)
