@@ -18,6 +18,9 @@ TEXT_ROWS = 1_500_000  # each number takes twenty bytes
 LOG_LINES = 60_000  # of fifty tokens, which take a hundred bytes each
 # Batches of 2**16 rows as the file has them and as Arrow does (5 MiB each), a copy within the reader, the allocator.
 ALLOWED_MB = 60
+# The allocator's pages come and go: the same csv.gz took 2 to 61 MB in 17 runs, most of them 20 to 35. Whoever holds the file,
+# 240 MB at least, holds it in every run.
+RUNS = 3
 
 # Reads a small file first, so that imports and the allocator's first arenas are not counted. VmHWM is the peak of this
 # process; ru_maxrss would start at that of the test runner.
@@ -109,9 +112,12 @@ def test_a_file_bigger_than_its_batches(tmp_path: Path, write: Callable[[Path, i
     small, big = tmp_path / f"small.{ending}", tmp_path / f"big.{ending}"
     write(small, 100_000)
     write(big, rows)
-    ran = subprocess.run([sys.executable, "-c", MEASURE, small, big], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    measured = json.loads(ran.stdout)
-    assert measured["rows"] == rows
-    assert measured["peak_mb"] < ALLOWED_MB, measured
+    peaks_mb = []
+    while not peaks_mb or (peaks_mb[-1] >= ALLOWED_MB and len(peaks_mb) < RUNS):
+        ran = subprocess.run([sys.executable, "-c", MEASURE, small, big], capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        measured = json.loads(ran.stdout)
+        assert measured["rows"] == rows
+        peaks_mb.append(measured["peak_mb"])
+    assert min(peaks_mb) < ALLOWED_MB, peaks_mb
     assert ending == "csv.gz" or big.stat().st_size > 4e6 * ALLOWED_MB
