@@ -58,7 +58,7 @@ def denominator_of(
     return _gpu.total(_extended.weights_of_rows(logits, target, weight, sample_weight, settings)), None
 
 
-def _inverse(denominator: torch.Tensor | float, device: torch.device) -> torch.Tensor:
+def inverse_of(denominator: torch.Tensor | float, device: torch.device) -> torch.Tensor:
     """Return what a mean multiplies gradients by, () float64; nobody has one where nobody takes part."""
     if isinstance(denominator, torch.Tensor):
         return torch.where(denominator == 0.0, 0.0, 1.0 / denominator)
@@ -113,7 +113,7 @@ class ReducedLoss(torch.autograd.Function):
         ctx.wish, ctx.made, ctx.factor = wish, None, None
         upstream = None
         if wish.differentiated:
-            ctx.factor = _inverse(denominator, logits.device) if inverse is None else inverse
+            ctx.factor = inverse_of(denominator, logits.device) if inverse is None else inverse
             # a float16 loses what is small before the upstream gradient scales it up: its gradient is made in backward
             if logits.dtype != torch.float16:
                 upstream, ctx.made = _upstream(ctx.factor, sample_weight), torch.empty_like(logits)

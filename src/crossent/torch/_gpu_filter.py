@@ -14,6 +14,7 @@ from crossent._kernels.gpu.problem import Problem, Upstream
 from crossent._kernels.gpu.tile_products import Kept, kept_of
 from crossent._kernels.gpu.tile_sums import TILE_ROWS, tile_sums
 from crossent.torch._filter import FLAT
+from crossent.torch._gpu_rows import upstream_of_losses
 from crossent.torch._gpu_sums import wide_dtype
 
 # Row sums of a half matrix as a factor of a product lie around 1, far from where a float16 vanishes.
@@ -68,10 +69,7 @@ def sizes_of(
     problem: Problem, upstream: Upstream, lse: torch.Tensor | None, counted: torch.Tensor | None
 ) -> torch.Tensor:
     """Return what each row's softmax is multiplied by in its gradient, (rows,) float64; `lse` is needed with a z_loss."""
-    rows = len(problem.logits)
-    of_loss = torch.ones(rows, dtype=torch.float64, device=problem.logits.device)
-    of_loss = of_loss if upstream.loss is None else upstream.loss
-    of_loss = of_loss if upstream.factor is None else of_loss * upstream.factor
+    of_loss = upstream_of_losses(upstream, len(problem.logits), problem.logits.device)
     sizes = of_loss * _mass(problem, problem.class_weight, problem.label_smoothing)
     if problem.z_loss:
         assert lse is not None  # as the door has it

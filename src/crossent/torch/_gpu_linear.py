@@ -18,8 +18,10 @@ from crossent.arrays.targets import TopKTargets
 from crossent.torch import _extended, _gpu, _shards, _tiles, tensor_parallel
 from crossent.torch._arguments import is_batched, is_differentiated
 from crossent.torch._extras import DIFFERENTIABLE, with_returns
+from crossent.torch._gpu_autograd import inverse_of
 from crossent.torch._gpu_filter import TileFilter, sizes_of
 from crossent.torch._gpu_head import Head, denominator_of, head_of, row_weights
+from crossent.torch._gpu_rows import upstream_of_losses
 from crossent.torch._gpu_sums import Sums, wide_dtype
 from crossent.torch._linear import Wish, composed
 from crossent.torch._total import exactly
@@ -144,8 +146,7 @@ def _solve_rows_of_ranks(
         of_rows.copy_(found[name])
     if upstream is None or out is None:
         return None
-    of_loss = torch.ones_like(found["loss"]) if upstream.loss is None else upstream.loss
-    of_loss = of_loss if upstream.factor is None else of_loss * upstream.factor
+    of_loss = upstream_of_losses(upstream, len(logits), logits.device)
     own = _tiles.Upstream(of_loss, *(getattr(upstream, name) for name in DIFFERENTIABLE))
     tensor_parallel.fill(rows, shard, whole, own, out)
     return tensor_parallel.scale_of(rows, whole, own) if with_sizes else None
@@ -181,7 +182,7 @@ class GpuLinearCrossEntropy(torch.autograd.Function):
         ctx.own = None if sample_weight is None else sample_weight.double()
         denominator = denominator_of(head, ctx.own) if settings.reduction == "mean" else None
         one = torch.ones((), dtype=torch.float64, device=hidden.device)
-        ctx.inverse = one if denominator is None else torch.where(denominator == 0.0, 0.0, 1.0 / denominator)
+        ctx.inverse = one if denominator is None else inverse_of(denominator, hidden.device)
         # numbers that are differentiated bring upstream gradients of their own: then all is made in backward
         wanted = (False, False, False)
         if wish.with_gradients and scalar and not any(name in DIFFERENTIABLE for name in ctx.names):

@@ -92,3 +92,9 @@ def solve(
     if filled is not gradient:
         gradient.copy_(filled)
     return numbers
+
+
+def upstream_of_losses(upstream: Any, rows: int, device: torch.device) -> torch.Tensor:
+    """Return what the kernels' Upstream says of the loss of each row, (rows,) float64."""
+    each = torch.ones(rows, dtype=torch.float64, device=device) if upstream.loss is None else upstream.loss
+    return each if upstream.factor is None else each * upstream.factor
